@@ -1,0 +1,22 @@
+"""Settings, read once from Orthanc's JSON files and the environment (interop/config.md).
+
+Nothing outside this package looks at the environment; nothing inside it opens a connection.
+"""
+
+from cluster.config.cluster_section import ClusterSettings
+from cluster.config.describe import describe
+from cluster.config.dicom import DicomSettings
+from cluster.config.http import HttpSettings
+from cluster.config.load import load_settings
+from cluster.config.postgresql import PostgreSQLSettings
+from cluster.config.settings import Settings
+
+__all__ = [
+    "ClusterSettings",
+    "DicomSettings",
+    "HttpSettings",
+    "PostgreSQLSettings",
+    "Settings",
+    "describe",
+    "load_settings",
+]

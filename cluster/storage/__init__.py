@@ -1,0 +1,1 @@
+"""Attachments as bytes; knows no row."""

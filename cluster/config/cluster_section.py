@@ -1,0 +1,46 @@
+"""Section Cluster: the options that Orthanc does not have. A real Orthanc ignores the section."""
+
+import socket
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from cluster.config.options import Options, Secret, Text
+from cluster.errors import ConfigurationError
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
+        raise ValueError("must start with redis://, rediss:// or redis+socket://")
+    return url
+
+
+class ClusterSettings(Options):
+    """Broker, identity and limits of one node; every limit is per ingest process unless it says otherwise."""
+
+    redis_url: Annotated[Secret, AfterValidator(_redis_url)] = Field(
+        default=SecretStr("redis://localhost:6379/0"), validation_alias="RedisUrl"
+    )
+    node_name: Text = Field(
+        default_factory=socket.gethostname, min_length=1, max_length=64, validation_alias="NodeName"
+    )
+    ingest_processes: int = Field(default=1, ge=1, validation_alias="IngestProcesses")
+    maximum_associations: int = Field(default=128, ge=1, validation_alias="MaximumAssociations")
+    maximum_batch_size: int = Field(default=64, ge=1, validation_alias="MaximumBatchSize")
+    maximum_batch_wait_milliseconds: int = Field(default=2, ge=0, validation_alias="MaximumBatchWaitMilliseconds")
+    batches_in_flight: int = Field(default=2, ge=1, validation_alias="BatchesInFlight")
+    memory_budget_megabytes: int = Field(default=256, ge=1, validation_alias="MemoryBudgetMegabytes")
+    streaming_threshold_kilobytes: int = Field(default=1024, ge=1, validation_alias="StreamingThresholdKilobytes")
+    transaction_time_budget_seconds: int = Field(default=30, ge=1, validation_alias="TransactionTimeBudgetSeconds")
+    drain_seconds: int = Field(default=25, ge=0, validation_alias="DrainSeconds")
+    failpoints: Mapping[str, Text] = Field(default_factory=dict, validation_alias="Failpoints")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.streaming_threshold_kilobytes > self.memory_budget_megabytes * 1024:
+            raise ConfigurationError(
+                "Cluster.StreamingThresholdKilobytes",
+                "must not exceed Cluster.MemoryBudgetMegabytes: an instance below it is held in memory",
+            )
+        return self

@@ -1,0 +1,21 @@
+"""The lines of the start-up log that say what was configured."""
+
+from cluster.config.settings import Settings
+
+
+def describe(settings: Settings) -> list[str]:
+    """Configuration files, index and storage area in words, one line each, no password."""
+    lines = [f"Configuration file: {file}" for file in settings.files]
+    if not settings.files:
+        lines.append("No configuration file: defaults and environment only")
+    postgresql = settings.postgresql
+    if postgresql.enable_index:
+        server = postgresql.server
+        lines.append(
+            f"PostgreSQL index: server {server.host or '(default)'}, database {server.database or '(default)'}, "
+            f"schema {postgresql.schema_name}"
+        )
+    else:
+        lines.append("PostgreSQL index: not configured")
+    lines.append(f"Storage area: folder {settings.storage_directory}")
+    return lines

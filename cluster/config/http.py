@@ -1,0 +1,42 @@
+"""The HTTP options, which are top-level keys in the configuration (interop/config.md, section 3)."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from cluster.config.options import Options, Port, Secret
+from cluster.errors import ConfigurationError
+
+
+def _user_names(users: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+    # The name is not quoted: whoever wrote "user:password" as the key wrote a password.
+    if not all(users) or any(":" in name for name in users):
+        raise ValueError("a user name must not be empty or contain ':'")
+    return users
+
+
+def _as_remote_access(data: dict[str, Any]) -> bool:
+    return bool(data.get("remote_access_allowed", False))
+
+
+class HttpSettings(Options):
+    """The HTTP server. AuthenticationEnabled, where unset, is the value of RemoteAccessAllowed."""
+
+    server_enabled: bool = Field(default=True, validation_alias="HttpServerEnabled")
+    port: Port = Field(default=8042, validation_alias="HttpPort")
+    remote_access_allowed: bool = Field(default=False, validation_alias="RemoteAccessAllowed")
+    authentication_enabled: bool = Field(default_factory=_as_remote_access, validation_alias="AuthenticationEnabled")
+    registered_users: Annotated[Mapping[str, Secret], AfterValidator(_user_names)] = Field(
+        default_factory=dict, validation_alias="RegisteredUsers"
+    )
+
+    @model_validator(mode="after")
+    def _somebody_may_enter(self) -> Self:
+        if self.authentication_enabled and not self.registered_users:
+            raise ConfigurationError(
+                "RegisteredUsers",
+                "must name at least one user, because AuthenticationEnabled is true "
+                "(it is also true if unset while RemoteAccessAllowed is true)",
+            )
+        return self

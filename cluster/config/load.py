@@ -1,0 +1,51 @@
+"""From paths and environment to Settings."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.config.cluster_section import ClusterSettings
+from cluster.config.dicom import DicomSettings
+from cluster.config.environment import merge, read_environment
+from cluster.config.files import configuration_files, read_files, storage_base
+from cluster.config.http import HttpSettings
+from cluster.config.json_text import JsonObject
+from cluster.config.options import Options, validated
+from cluster.config.postgresql import PostgreSQLSettings
+from cluster.config.settings import Settings
+from cluster.config.unserved import UnservedOptions, refuse_unserved
+
+
+def load_settings(
+    paths: Sequence[Path],
+    environ: Mapping[str, str] | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    secrets_folder: Path = Path("/run/secrets"),
+) -> Settings:
+    """The settings that files and environment give; without either, all defaults.
+
+    `paths` are files or folders. `environ` is this process's environment if not given; it wins over the files.
+    `overrides` has the form of a configuration (``{"HttpPort": 8043}``), comes from the command line and wins over
+    both. `secrets_folder` is where variables with ``_SECRET`` find their files. Raises ConfigurationError.
+    """
+    environ = dict(os.environ) if environ is None else environ
+    files = configuration_files(paths)
+    document = merge(read_files(files, environ), read_environment(environ, secrets_folder))
+    document = merge(document, overrides or {})
+    refuse_unserved(validated(UnservedOptions, _own(UnservedOptions, document)))
+    parts = {
+        "files": files,
+        "dicom": validated(DicomSettings, _own(DicomSettings, document)),
+        "http": validated(HttpSettings, _own(HttpSettings, document)),
+        "postgresql": validated(PostgreSQLSettings, document.get("PostgreSQL", {}), "PostgreSQL"),
+        "cluster": validated(ClusterSettings, document.get("Cluster", {}), "Cluster"),
+    }
+    settings = validated(Settings, {**_own(Settings, document), **parts}, by_name=True)
+    return settings.model_copy(update={"storage_directory": storage_base(paths) / settings.storage_directory})
+
+
+def _own(model: type[Options], document: JsonObject) -> JsonObject:
+    """The options of `model` among all top-level keys, of which the others belong to somebody else."""
+    return {key: document[key] for key in model.by_key() if key in document}

@@ -1,0 +1,67 @@
+"""All settings of a node, as the rest of the program sees them."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from cluster.config.cluster_section import ClusterSettings
+from cluster.config.dicom import DicomSettings
+from cluster.config.http import HttpSettings
+from cluster.config.options import Folder, Options, Text
+from cluster.config.postgresql import PostgreSQLSettings
+from cluster.errors import ConfigurationError
+
+# interop/tags.md, "DefaultEncoding values".
+Encoding = Literal[
+    "Ascii",
+    "Utf8",
+    "Latin1",
+    "Latin2",
+    "Latin3",
+    "Latin4",
+    "Latin5",
+    "Cyrillic",
+    "Windows1251",
+    "Arabic",
+    "Greek",
+    "Hebrew",
+    "Thai",
+    "Japanese",
+    "Chinese",
+    "JapaneseKanji",
+    "Korean",
+    "SimplifiedChinese",
+]
+
+
+def _overwrite(value: Any) -> Any:
+    """A boolean is how releases before 1.12.5 wrote it."""
+    if isinstance(value, bool):
+        return "Always" if value else "Never"
+    return value
+
+
+OverwriteInstances = Annotated[Literal["Never", "Always", "IfChanged"], BeforeValidator(_overwrite)]
+
+
+class Settings(Options):
+    """The whole configuration. `files` are the configuration files that were read, in order."""
+
+    files: tuple[Path, ...] = ()
+    name: Text = Field(default="MyOrthanc", validation_alias="Name")
+    storage_directory: Folder = Field(default=Path("OrthancStorage"), validation_alias="StorageDirectory")
+    default_encoding: Encoding = Field(default="Latin1", validation_alias="DefaultEncoding")
+    overwrite_instances: OverwriteInstances = Field(default="Never", validation_alias="OverwriteInstances")
+    sync_storage_area: bool = Field(default=True, validation_alias="SyncStorageArea")
+    store_md5_for_attachments: bool = Field(default=True, validation_alias="StoreMD5ForAttachments")
+    dicom: DicomSettings = Field(default_factory=DicomSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    postgresql: PostgreSQLSettings = Field(default_factory=PostgreSQLSettings)
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.http.server_enabled and self.dicom.server_enabled and self.http.port == self.dicom.port:
+            raise ConfigurationError("HttpPort", "must differ from DicomPort")
+        return self

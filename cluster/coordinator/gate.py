@@ -1,0 +1,120 @@
+"""Nothing is received before the database is what this program serves.
+
+`Gate.wait_until_ready` looks, and installs what is missing if it wins the set-up lock (exactly one node does); the
+others look again. A database that cannot be reached is waited for: the node is alive and not ready meanwhile, and
+`Gate.reason` says why.
+"""
+
+import logging
+import threading
+
+import psycopg
+import tenacity
+from psycopg.rows import TupleRow
+
+from cluster import telemetry
+from cluster.config import Settings
+from cluster.coordinator.state import Action, decide
+from cluster.database.advisory_lock import SETUP_KEY, try_advisory_lock
+from cluster.database.pool import connect
+from cluster.database.sqlstate import translate
+from cluster.errors import ClusterError, SchemaMismatch, Transient
+from cluster.schema.install import cluster_is_current, install
+from cluster.schema.revision import Observation, observe
+
+_LOG = logging.getLogger(__name__)
+_POLL_SECONDS = 0.2
+
+
+class _NotYetError(Transient):
+    """Another node is installing."""
+
+
+class Gate:
+    """Whether this process may receive; readable from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._reason: str | None = "starting"
+        self._stopped = threading.Event()
+
+    @property
+    def reason(self) -> str | None:
+        """Why this process is not ready; None when it is."""
+        return self._reason
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether instances may be received now."""
+        return self._reason is None
+
+    def stop(self) -> None:
+        """End the wait (SIGTERM during start-up), or turn not ready (draining)."""
+        self._set("draining")
+        self._stopped.set()
+
+    def wait_until_ready(self) -> bool:
+        """Block until the database is servable; False if `stop` came first.
+
+        Raises:
+            SchemaMismatch, DatabaseRefused: waiting would not help.
+        """
+        retry = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Transient),
+            wait=self._pause,
+            sleep=tenacity.sleep_using_event(self._stopped),
+            before_sleep=self._tell,
+            stop=lambda _: self._stopped.is_set(),
+            reraise=True,
+        )
+        try:
+            retry(self._attempt)
+        except Transient:
+            return False
+        if self._stopped.is_set():
+            return False
+        self._set(None)
+        return True
+
+    def _attempt(self) -> None:
+        try:
+            with connect(self._settings.postgresql) as connection:
+                self._look_and_act(connection)
+        except psycopg.Error as error:
+            raise translate(error) from error
+
+    def _look_and_act(self, connection: psycopg.Connection[TupleRow]) -> None:
+        schema_name = self._settings.postgresql.schema_name
+        seen = observe(connection, schema_name)
+        match self._decide(connection, seen):
+            case Action.REFUSE:
+                raise SchemaMismatch(seen.explain(schema_name))
+            case Action.INSTALL:
+                with try_advisory_lock(connection, SETUP_KEY) as held:
+                    if not held:
+                        raise _NotYetError("another node holds the set-up lock and installs the schema")
+                    steps = install(connection, schema_name, self._settings.cluster.node_name)
+                for step in steps:
+                    _LOG.info("schema: %s", step)
+            case Action.SERVE:
+                pass
+
+    def _decide(self, connection: psycopg.Connection[TupleRow], seen: Observation) -> Action:
+        return decide(seen, cluster_is_current=cluster_is_current(connection, self._settings.postgresql.schema_name))
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, _NotYetError):
+            return _POLL_SECONDS
+        return float(self._settings.postgresql.connection_retry_interval_seconds)
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        reason = str(error) if isinstance(error, ClusterError) else "waiting for the database"
+        if reason != self._reason:
+            _LOG.warning("not ready: %s", reason)
+        self._set(reason)
+
+    def _set(self, reason: str | None) -> None:
+        self._reason = reason
+        telemetry.ready.set(reason is None)

@@ -1,0 +1,29 @@
+"""PostgreSQL's session-level advisory locks, with the keys of Orthanc's plugins (interop/schema.md 10).
+
+Polled with `pg_try_advisory_lock`: a session that waits inside `pg_advisory_lock` holds a snapshot, which deadlocks
+with CREATE INDEX CONCURRENTLY, and lock_timeout would end it early
+(https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+SETUP_KEY = 44
+"""Taken around every look at and change of the schema, by Orthanc's plugins too."""
+
+
+@contextmanager
+def try_advisory_lock(connection: psycopg.Connection, key: int) -> Iterator[bool]:
+    """Hold the lock for the block if it is free; yields whether it is held.
+
+    The connection must be a direct one in autocommit mode: the lock lives and dies with its session.
+    """
+    row = connection.execute("SELECT pg_try_advisory_lock(%s::bigint)", (key,)).fetchone()
+    held = bool(row and row[0])
+    try:
+        yield held
+    finally:
+        if held and not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s::bigint)", (key,))

@@ -1,0 +1,102 @@
+"""A small pool of PostgreSQL connections for one process.
+
+Invariant: a pooled connection carries no session state that a transaction relies on. What a transaction needs
+(isolation level, search_path, lock_timeout) it sets for itself, so that the pool may sit behind PgBouncer in
+transaction mode; for the same reason nothing is prepared by name.
+"""
+
+import os
+import time
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from cluster import telemetry
+from cluster.config import PostgreSQLSettings
+
+# A firewall that drops an idle connection without a word must not cost a sender more than this
+# (https://www.postgresql.org/docs/current/libpq-connect.html, keepalives_*, tcp_user_timeout in milliseconds).
+TCP_KEEP_ALIVE = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
+def connection_string(settings: PostgreSQLSettings) -> str:
+    """The libpq connection string with our keep-alives; what the operator's URI says wins over them."""
+    own = conninfo_to_dict(settings.conninfo())
+    return make_conninfo("", **(TCP_KEEP_ALIVE | own))
+
+
+def connect(settings: PostgreSQLSettings) -> psycopg.Connection:
+    """One direct connection in autocommit mode, outside any pool: for session-level advisory locks.
+
+    Raises:
+        psycopg.Error: as libpq gives it; `cluster.database.sqlstate.translate` says what it means.
+    """
+    return psycopg.connect(connection_string(settings), autocommit=True, prepare_threshold=None)
+
+
+class Pool:
+    """psycopg_pool with this project's settings, bound to the process that opened it."""
+
+    def __init__(self, settings: PostgreSQLSettings) -> None:
+        self._pool = ConnectionPool(
+            connection_string(settings),
+            kwargs={"autocommit": True, "prepare_threshold": None},
+            min_size=1,
+            max_size=settings.index_connections_count,
+            open=False,
+            # A server restart leaves broken connections behind; finding out costs less than a replayed batch.
+            check=None,
+            max_idle=60,
+            max_lifetime=3600,
+            # Give up early and start anew: the pool's own pauses double up to minutes, longer than the outage.
+            reconnect_timeout=5,
+            num_workers=1,
+        )
+        self._owner = -1
+
+    def open(self) -> None:
+        """Start connecting in the background; never waits for the database.
+
+        To be called after fork: libpq connections do not survive being shared by two processes.
+        """
+        self._owner = os.getpid()
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._owner == os.getpid():
+            self._pool.close(timeout=2)
+
+    def take(self, timeout_seconds: float) -> psycopg.Connection:
+        """A connection for one transaction, to be given back with `give_back`.
+
+        Raises:
+            psycopg_pool.PoolTimeout: none became free, or the database could not be reached, in time.
+        """
+        if self._owner != os.getpid():
+            raise RuntimeError("this pool was opened in another process; open it after fork")
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return self._pool.getconn(timeout=max(min(left, 1.0), 0.01))
+            except PoolTimeout:
+                # Asking again makes the pool connect again if it had given up.
+                if left <= 1.0:
+                    raise
+
+    def give_back(self, connection: psycopg.Connection) -> None:
+        """Return a connection; a broken one is replaced, an open transaction rolled back."""
+        self._pool.putconn(connection)
+        statistics = self._pool.get_stats()
+        telemetry.pool_connections.labels("open").set(statistics.get("pool_size", 0))
+        telemetry.pool_connections.labels("available").set(statistics.get("pool_available", 0))
+        telemetry.pool_connections.labels("waiting").set(statistics.get("requests_waiting", 0))

@@ -1,0 +1,69 @@
+"""The one table SQLSTATE → error class.
+
+A class of PostgreSQL's (the first two characters) or a single code decides whether a transaction is run again
+(https://www.postgresql.org/docs/current/errcodes-appendix.html). What is not in the table is permanent: running an
+SQL error again hides it. A test walks `psycopg.errors` and checks that every code falls where it was put on purpose.
+"""
+
+import psycopg
+
+from cluster.errors import (
+    ClusterError,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    LockNotAvailable,
+    ReadOnlyServer,
+    SerializationConflict,
+    StorageFull,
+)
+
+TRANSIENT: dict[str, type[ClusterError]] = {
+    "08": DatabaseUnavailable,  # connection exception
+    "25006": ReadOnlyServer,  # read_only_sql_transaction: the server was demoted, or the pool reached a standby
+    "40001": SerializationConflict,
+    "40P01": SerializationConflict,  # deadlock_detected
+    "53300": DatabaseUnavailable,  # too_many_connections: others will leave
+    "55P03": LockNotAvailable,
+    "57P01": DatabaseUnavailable,  # admin_shutdown
+    "57P02": DatabaseUnavailable,  # crash_shutdown
+    "57P03": DatabaseUnavailable,  # cannot_connect_now
+}
+"""Codes and classes after which the whole unit of work is run again."""
+
+PERMANENT: dict[str, type[ClusterError]] = {
+    "08P01": DatabaseRefused,  # protocol_violation: a bug on one of the two sides, not the network
+    "53100": StorageFull,  # disk_full, on the database's side
+}
+"""Codes that are not what their class is, or that have an error class of their own."""
+
+CONNECTION_LOST = "08006"
+"""Stands for a lost connection, where libpq gives no SQLSTATE."""
+
+
+def error_class(sqlstate: str) -> type[ClusterError]:
+    """The error class of a five-character SQLSTATE; the code itself goes before its class."""
+    for table in (PERMANENT, TRANSIENT):
+        if sqlstate in table:
+            return table[sqlstate]
+    return TRANSIENT.get(sqlstate[:2], DatabaseRefused)
+
+
+def translate(error: psycopg.Error) -> ClusterError:
+    """What one psycopg error means to us; the original stays reachable as `__cause__` of the raise.
+
+    An OperationalError without SQLSTATE is libpq's word for a connection that could not be made or was lost.
+    """
+    state = error.sqlstate
+    if state is None:
+        if isinstance(error, psycopg.OperationalError):
+            return DatabaseUnavailable(_first_line(error))
+        return DatabaseRefused(_first_line(error))
+    kind = error_class(state)
+    message = f"{_first_line(error)} (SQLSTATE {state})"
+    return DatabaseRefused(message, state) if kind is DatabaseRefused else kind(message)
+
+
+def _first_line(error: psycopg.Error) -> str:
+    # Later lines can hold values of the failing row (DETAIL), which are patients' data.
+    diagnostic = error.diag.message_primary or str(error) or type(error).__name__
+    return diagnostic.splitlines()[0]

@@ -1,0 +1,161 @@
+"""A named unit of work as one transaction, run again as a whole when that may help.
+
+Invariants:
+
+* A unit of work runs entirely or not at all, and it is handed nothing of an earlier attempt.
+* Only Transient errors lead to another attempt; attempts and time are both bounded, and pauses are jittered so that
+  losers of one conflict do not meet again.
+* Loss of the connection once COMMIT was sent is CommitUnknown. It is replayed like the others (public ids make that
+  safe) but if it is the last word the caller must not assume that nothing happened.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+import tenacity
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from cluster import telemetry
+from cluster.config import PostgreSQLSettings
+from cluster.database.pool import Pool
+from cluster.database.sqlstate import CONNECTION_LOST, translate
+from cluster.errors import ClusterError, CommitUnknown, DatabaseUnavailable, Transient
+from cluster.failpoints import failpoint
+
+T = TypeVar("T")
+Row = TupleRow
+_LOG = logging.getLogger(__name__)
+
+_ISOLATION: dict[str, LiteralString] = {"ReadCommitted": "READ COMMITTED", "Serializable": "SERIALIZABLE"}
+_LOCK_TIMEOUT = "10s"
+
+
+class Database:
+    """The index database as one process sees it."""
+
+    def __init__(self, settings: PostgreSQLSettings, *, time_budget_seconds: float = 30.0) -> None:
+        self._pool = Pool(settings)
+        self._time_budget_seconds = time_budget_seconds
+        self._attempts = settings.maximum_connection_retries + 1
+        self._isolation = _ISOLATION[settings.transaction_mode]
+        self.schema_name = settings.schema_name
+
+    def open(self) -> None:
+        """Open the pool of this process (after fork)."""
+        self._pool.open()
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool.close()
+
+    def run(self, name: str, work: Callable[[psycopg.Cursor[Row]], T], *, read_only: bool = False) -> T:
+        """Begin, do `work` with a cursor, commit; again from the beginning when a Transient error says so.
+
+        Raises:
+            Transient: attempts or time were used up; the last error. CommitUnknown if it may have happened.
+            Permanent: at once.
+        """
+
+        def attempt(connection: psycopg.Connection) -> T:
+            with connection.cursor() as cursor:
+                self._begin(cursor, read_only)
+                result = work(cursor)
+                return self._commit(cursor, result)
+
+        return self._replay(name, attempt)
+
+    def call(self, name: str, statement: LiteralString, values: Any) -> list[Row]:
+        """One statement as a whole transaction in one round trip (BEGIN, statement, COMMIT in one pipeline).
+
+        Raises:
+            As `run`; a connection lost on the way is always CommitUnknown, because COMMIT is under way with it.
+        """
+
+        def attempt(connection: psycopg.Connection) -> list[Row]:
+            try:
+                with connection.pipeline(), connection.cursor() as begin, connection.cursor() as cursor:
+                    self._begin(begin, read_only=False)
+                    cursor.execute(statement, values)
+                    failpoint("rows_written")
+                    begin.execute("COMMIT")
+                    return cursor.fetchall()
+            except psycopg.Error as error:
+                raise _commit_unknown_if_lost(error) from error
+
+        return self._replay(name, attempt)
+
+    def _begin(self, cursor: psycopg.Cursor[Row], read_only: bool) -> None:
+        access: LiteralString = "READ ONLY" if read_only else "READ WRITE"
+        cursor.execute(sql.SQL("BEGIN ISOLATION LEVEL {} {}").format(sql.SQL(self._isolation), sql.SQL(access)))
+        # Local to the transaction: a session setting would leak to others behind PgBouncer.
+        cursor.execute(
+            "SELECT set_config('search_path', quote_ident(%s), true), set_config('lock_timeout', %s, true)",
+            (self.schema_name, _LOCK_TIMEOUT),
+        )
+
+    def _commit(self, cursor: psycopg.Cursor[Row], result: T) -> T:
+        try:
+            cursor.execute("COMMIT")
+        except psycopg.Error as error:
+            raise _commit_unknown_if_lost(error) from error
+        return result
+
+    def _replay(self, name: str, attempt: Callable[[psycopg.Connection], T]) -> T:
+        started = time.monotonic()
+        deadline = started + self._time_budget_seconds
+        doubtful = False
+
+        def once() -> T:
+            nonlocal doubtful
+            try:
+                connection = self._pool.take(deadline - time.monotonic())
+                try:
+                    return attempt(connection)
+                finally:
+                    self._pool.give_back(connection)
+            except CommitUnknown:
+                doubtful = True
+                raise
+            except psycopg.Error as error:
+                raise translate(error) from error
+
+        def count(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            telemetry.transaction_retries.labels(name, sqlstate_of(error)).inc()
+            _LOG.warning("transaction %s is run again (attempt %d): %s", name, state.attempt_number, error)
+
+        replay = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Transient),
+            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_after_delay(self._time_budget_seconds),
+            wait=tenacity.wait_random_exponential(multiplier=0.02, max=1.0),
+            before_sleep=count,
+            reraise=True,
+        )
+        try:
+            return replay(once)
+        except ClusterError as error:
+            telemetry.transaction_failures.labels(name, sqlstate_of(error)).inc()
+            if doubtful and not isinstance(error, CommitUnknown):
+                # Whatever ended the last attempt, an earlier one may have committed.
+                raise CommitUnknown(str(error)) from error
+            raise
+        finally:
+            telemetry.transaction_seconds.labels(name).observe(time.monotonic() - started)
+
+
+def sqlstate_of(error: BaseException | None) -> str:
+    """The SQLSTATE below one of our errors; that of a lost connection where libpq gave none."""
+    while error is not None:
+        if isinstance(error, psycopg.Error) and error.sqlstate:
+            return error.sqlstate
+        error = error.__cause__
+    return CONNECTION_LOST
+
+
+def _commit_unknown_if_lost(error: psycopg.Error) -> ClusterError:
+    meaning = translate(error)
+    return CommitUnknown(str(meaning)) if isinstance(meaning, DatabaseUnavailable) else meaning

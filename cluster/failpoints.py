@@ -1,0 +1,57 @@
+"""Named places at which a test may end the process, fail or wait.
+
+In production nothing is armed and a passage costs one dictionary look-up. Tests arm them through the setting
+``Cluster.Failpoints``, for example ``{"rows_written": "kill"}`` or ``{"bytes_durable": "kill@3"}`` (the third passage).
+
+The failpoints of the way of one instance, in order:
+
+``bytes_written``   the file has its bytes, nothing is durable
+``bytes_durable``   the files of the batch are durable, no row exists
+``rows_written``    the transaction has done everything but COMMIT
+``rows_committed``  COMMIT has returned, nobody was told
+``answered``        the outcome was handed to the senders' threads
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+
+from cluster.errors import ConfigurationError, DatabaseUnavailable
+
+NAMES = frozenset({"bytes_written", "bytes_durable", "rows_written", "rows_committed", "answered"})
+
+_lock = threading.Lock()
+_armed: dict[str, tuple[str, int]] = {}
+_passages: dict[str, int] = {}
+
+
+def arm(failpoints: Mapping[str, str]) -> None:
+    """Replace what is armed.
+
+    Actions: ``kill`` (SIGKILL to this process), ``error`` (DatabaseUnavailable); ``@N`` picks the N-th passage.
+
+    Raises:
+        ConfigurationError: unknown name or action.
+    """
+    _armed.clear()
+    _passages.clear()
+    for name, text in failpoints.items():
+        action, _, passage = text.partition("@")
+        if name not in NAMES or action not in {"kill", "error"} or not (passage or "1").isdecimal():
+            raise ConfigurationError(f"Cluster.Failpoints.{name}", f"unknown failpoint or action {text!r}")
+        _armed[name] = (action, int(passage or 1))
+
+
+def failpoint(name: str) -> None:
+    """Do what is armed for this place; nothing, as a rule."""
+    if name not in _armed:
+        return
+    action, wanted = _armed[name]
+    with _lock:
+        _passages[name] = _passages.get(name, 0) + 1
+        if _passages[name] != wanted:
+            return
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise DatabaseUnavailable(f"failpoint {name}")

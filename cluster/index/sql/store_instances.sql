@@ -1,0 +1,15 @@
+-- store_instances --
+-- Everything that a batch of instances changes in the index; see schema/sql/cluster_store_instances.sql.
+-- Locks: Resources rows by level and public id, Metadata rows by internal id, then the change lock until commit.
+SELECT outcome, name
+  FROM cluster.store_instances(
+           %(overwrite)s::text,
+           %(resource_levels)s::integer[], %(resource_public_ids)s::text[], %(resource_parents)s::integer[],
+           %(tag_resources)s::integer[], %(tag_groups)s::integer[], %(tag_elements)s::integer[],
+           %(tag_values)s::text[],
+           %(identifier_resources)s::integer[], %(identifier_groups)s::integer[], %(identifier_elements)s::integer[],
+           %(identifier_values)s::text[],
+           %(metadata_resources)s::integer[], %(metadata_types)s::integer[], %(metadata_values)s::text[],
+           %(attachment_resources)s::integer[], %(attachment_types)s::integer[], %(attachment_uuids)s::text[],
+           %(attachment_sizes)s::bigint[], %(attachment_hashes)s::text[],
+           %(expected_resources)s::integer[], %(expected_counts)s::integer[])

@@ -1,0 +1,155 @@
+"""Writes a batch of instances to the index in one call and one round trip.
+
+Resources are numbered level by level and, within a level, by public id: the order in which the call locks them
+(design rule "one lock order"). What an ancestor gets when it is new is taken from the first instance of the batch
+that is below it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster.database import Database, queries
+from cluster.dicom.header import DicomInstance
+from cluster.dicom.levels import Level
+from cluster.dicom.main_tags import TagValue
+from cluster.index.enumerations import AttachmentType
+
+_SQL = queries("cluster.index", "store_instances.sql")
+
+Metadata = Mapping[int, str | None]
+"""Type → value; None stands for the time of the transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRows:
+    """One instance as the index will hold it."""
+
+    instance: DicomInstance
+    uuid: str
+    """Attachment 1 in the storage area."""
+    size: int
+    md5: str
+    """Lower-case hexadecimal, or empty if hashes are switched off."""
+    metadata: tuple[Metadata, Metadata, Metadata, Metadata]
+    """By level: what a resource gets when it is created, besides LastUpdate and the recycling order."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """What became of a batch."""
+
+    outcomes: Mapping[str, str]
+    """Public id of the instance → ``Success`` or ``AlreadyStored``."""
+    removed: Sequence[str]
+    """UUIDs of attachments that lost their row to overwriting; their files may go now."""
+
+
+def store_instances(database: Database, overwrite: str, batch: Sequence[InstanceRows]) -> StoreResult:
+    """Store a batch, in which no instance may occur twice, as one transaction.
+
+    Args:
+        overwrite: ``Never``, ``Always`` or ``IfChanged`` (option OverwriteInstances).
+
+    Raises:
+        Transient: the batch could not be stored within the retry budget; CommitUnknown if it may have been.
+        DatabaseRefused, StorageFull: PostgreSQL said no.
+    """
+    values = _columns(batch) | {"overwrite": overwrite}
+    outcomes: dict[str, str] = {}
+    removed: list[str] = []
+    for outcome, name in database.call("store_instances", _SQL["store_instances"], values):
+        if outcome == "Removed":
+            removed.append(name)
+        else:
+            outcomes[name] = outcome
+    return StoreResult(outcomes, removed)
+
+
+@dataclass(slots=True)
+class _Resource:
+    public_id: str
+    parent: str | None
+    rows: InstanceRows
+    number: int = field(default=0)
+
+
+def _columns(batch: Sequence[InstanceRows]) -> dict[str, Any]:
+    levels = _resources(batch)
+    numbered = [(level, resource) for level in Level for resource in levels[level].values()]
+    for number, (_, resource) in enumerate(numbered, start=1):
+        resource.number = number
+
+    def parent_number(level: Level, resource: _Resource) -> int:
+        return 0 if resource.parent is None else levels[Level(level - 1)][resource.parent].number
+
+    columns: dict[str, Any] = {
+        "resource_levels": [int(level) for level, _ in numbered],
+        "resource_public_ids": [resource.public_id for _, resource in numbered],
+        "resource_parents": [parent_number(level, resource) for level, resource in numbered],
+    }
+    columns |= _transposed(
+        ("tag_resources", "tag_groups", "tag_elements", "tag_values"),
+        (
+            (resource.number, tag.group, tag.element, tag.value)
+            for level, resource in numbered
+            for tag in _main_tags(level, resource.rows.instance)
+        ),
+    )
+    columns |= _transposed(
+        ("identifier_resources", "identifier_groups", "identifier_elements", "identifier_values"),
+        (
+            (resource.number, tag.group, tag.element, tag.value)
+            for level, resource in numbered
+            for tag in resource.rows.instance.identifiers[level]
+        ),
+    )
+    columns |= _transposed(
+        ("metadata_resources", "metadata_types", "metadata_values"),
+        (
+            (resource.number, int(kind), value)
+            for level, resource in numbered
+            for kind, value in resource.rows.metadata[level].items()
+        ),
+    )
+    columns |= _transposed(
+        ("attachment_resources", "attachment_types", "attachment_uuids", "attachment_sizes", "attachment_hashes"),
+        (
+            (resource.number, int(AttachmentType.DICOM), resource.rows.uuid, resource.rows.size, resource.rows.md5)
+            for resource in levels[Level.INSTANCE].values()
+        ),
+    )
+    # Orthanc judges completeness by the tags of the instance just stored: the last one of the batch here.
+    expected = {
+        rows.instance.public_ids.series: rows.instance.expected_instances
+        for rows in batch
+        if rows.instance.expected_instances is not None
+    }
+    columns |= _transposed(
+        ("expected_resources", "expected_counts"),
+        ((levels[Level.SERIES][series].number, count) for series, count in expected.items()),
+    )
+    return columns
+
+
+def _resources(batch: Sequence[InstanceRows]) -> dict[Level, dict[str, _Resource]]:
+    levels: dict[Level, dict[str, _Resource]] = {level: {} for level in Level}
+    for rows in batch:
+        ids = rows.instance.public_ids
+        parent = None
+        for level, public_id in zip(Level, (ids.patient, ids.study, ids.series, ids.instance), strict=True):
+            if level is Level.INSTANCE and public_id in levels[level]:
+                raise ValueError(f"instance {public_id} occurs twice in a batch")
+            levels[level].setdefault(public_id, _Resource(public_id, parent, rows))
+            parent = public_id
+    return {level: dict(sorted(resources.items())) for level, resources in levels.items()}
+
+
+def _main_tags(level: Level, instance: DicomInstance) -> tuple[TagValue, ...]:
+    # A study repeats the main tags of its patient (interop/tags.md 1).
+    return instance.main_tags[level] + (instance.main_tags[Level.PATIENT] if level is Level.STUDY else ())
+
+
+def _transposed(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return {name: list(column) for name, column in zip(names, columns, strict=True)}

@@ -1,0 +1,113 @@
+"""Durable bytes, then rows, then the answer: one batch.
+
+The order is the promise. A file without a row is waste; a row without a file would be loss, and an answer without
+both a lie. So files are removed only where it is certain that no row names them:
+
+* PostgreSQL rolled the batch back, or was never asked: certain.
+* AlreadyStored: the row names another file.
+* CommitUnknown: not certain; the files stay and are counted.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from cluster import telemetry
+from cluster.database import Database
+from cluster.dicom.header import DicomInstance
+from cluster.dicom.public_ids import PublicIds
+from cluster.errors import ClusterError, CommitUnknown, Permanent
+from cluster.failpoints import failpoint
+from cluster.index.store_instances import InstanceRows, StoreResult, store_instances
+from cluster.ingest.metadata import metadata_of
+from cluster.ingest.origin import Origin
+from cluster.storage.area import IncomingAttachment, StorageArea
+
+_LOG = logging.getLogger(__name__)
+
+Status = Literal["Success", "AlreadyStored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An instance that was parsed and whose bytes are under their final name, not yet durable."""
+
+    instance: DicomInstance
+    attachment: IncomingAttachment
+    md5: str
+    """Empty if StoreMD5ForAttachments is off."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The index has the instance, durably."""
+
+    ids: PublicIds
+    status: Status
+
+
+Outcome = Stored | ClusterError
+
+
+def commit_batch(database: Database, storage: StorageArea, overwrite: str, batch: Sequence[Staged]) -> list[Outcome]:
+    """Store a batch, in which no instance occurs twice; outcomes in its order. Raises nothing but bugs.
+
+    A Permanent error of the database may be the fault of one instance, so each is then tried alone.
+    """
+    telemetry.batch_instances.observe(len(batch))
+    try:
+        started = time.monotonic()
+        storage.make_durable([staged.attachment for staged in batch])
+        failpoint("bytes_durable")
+        durable = time.monotonic()
+        telemetry.phase_seconds.labels("bytes").observe(durable - started)
+        result = store_instances(database, overwrite, [_rows(staged) for staged in batch])
+        failpoint("rows_committed")
+        telemetry.phase_seconds.labels("rows").observe(time.monotonic() - durable)
+    except CommitUnknown as error:
+        telemetry.files_left.inc(len(batch))
+        _LOG.error("commit unknown, files kept: %s: %s", " ".join(s.attachment.uuid for s in batch), error)
+        return [error] * len(batch)
+    except Permanent as error:
+        if len(batch) > 1:
+            return [outcome for staged in batch for outcome in commit_batch(database, storage, overwrite, [staged])]
+        return _refused(batch, error)
+    except ClusterError as error:
+        return _refused(batch, error)
+    _remove_files(storage, batch, result)
+    return [_stored(staged, result) for staged in batch]
+
+
+def _refused(batch: Sequence[Staged], error: ClusterError) -> list[Outcome]:
+    for staged in batch:
+        staged.attachment.discard()
+    return [error] * len(batch)
+
+
+def _remove_files(storage: StorageArea, batch: Sequence[Staged], result: StoreResult) -> None:
+    for staged in batch:
+        if _stored(staged, result).status == "AlreadyStored":
+            staged.attachment.discard()
+    for uuid in result.removed:
+        try:
+            storage.remove(uuid)
+        except ClusterError as error:
+            _LOG.warning("the file of an overwritten attachment stays: %s", error)
+
+
+def _stored(staged: Staged, result: StoreResult) -> Stored:
+    ids = staged.instance.public_ids
+    return Stored(ids, cast(Status, result.outcomes[ids.instance]))
+
+
+def _rows(staged: Staged) -> InstanceRows:
+    return InstanceRows(
+        staged.instance,
+        staged.attachment.uuid,
+        staged.attachment.size,
+        staged.md5,
+        metadata_of(staged.instance, staged.origin),
+    )

@@ -1,0 +1,189 @@
+-- A batch of received instances in one call: the hot path of the whole archive.
+--
+-- Effects are those of interop/ingest.md 2 for each instance, in the order of the batch. What differs from doing them
+-- one by one is only when locks are taken:
+--   1. rows of Resources, level by level, each level sorted by public id;
+--   2. rows of Metadata that exist already (LastUpdate, recycling order), sorted by internal id and type;
+--   3. the change lock (GlobalIntegers key 6), by the one INSERT into Changes, last.
+-- Every batch takes them in this order, so two batches may wait for each other but cannot deadlock. A real Orthanc
+-- node and overwriting do not keep the order; then PostgreSQL reports a deadlock and the caller runs the batch again.
+--
+-- Resources are numbered from 1 as they stand in the arrays; *_resources columns hold such numbers. Metadata without
+-- a value gets the time of the transaction. Rows of tags, identifiers and metadata are written for new resources only.
+--
+-- Result: ('Success' | 'AlreadyStored', public id of an instance), and ('Removed', uuid) for each attachment that lost
+-- its row, whose file the caller removes after COMMIT.
+--
+-- Raises serialization_failure when another session stored or deleted one of the resources in between.
+
+CREATE OR REPLACE FUNCTION cluster.store_instances(
+    overwrite text,                      -- Never, Always, IfChanged
+    resource_levels integer[], resource_public_ids text[], resource_parents integer[],
+    tag_resources integer[], tag_groups integer[], tag_elements integer[], tag_values text[],
+    identifier_resources integer[], identifier_groups integer[], identifier_elements integer[],
+    identifier_values text[],
+    metadata_resources integer[], metadata_types integer[], metadata_values text[],
+    attachment_resources integer[], attachment_types integer[], attachment_uuids text[],
+    attachment_sizes bigint[], attachment_hashes text[],
+    expected_resources integer[], expected_counts integer[])
+RETURNS TABLE (outcome text, name text)
+LANGUAGE plpgsql
+-- A plan made while the tables were small must not scan them when they are large, and none is made twice.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+DECLARE
+    stamp CONSTANT text := to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS');
+    internal_ids bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(resource_public_ids)]);
+    is_new boolean[] := array_fill(false, ARRAY[cardinality(resource_public_ids)]);
+    -- What this call has to bring into existence: the instances to be stored, and their ancestors.
+    needed boolean[] := array_fill(true, ARRAY[cardinality(resource_public_ids)]);
+    completed integer[];
+    existing record;
+    r record;
+BEGIN
+    -- Instances that are in the index already. One that carries our own attachment is this very batch, committed by
+    -- an attempt whose answer was lost.
+    FOR existing IN
+        SELECT w.number, res.internalId, w.public_id, a.uuid IS NOT DISTINCT FROM mine.uuid AS own,
+               a.uncompressedHash <> '' AND a.uncompressedHash = mine.hash AS unchanged
+          FROM unnest(resource_levels, resource_public_ids) WITH ORDINALITY AS w (level, public_id, number)
+          JOIN Resources res ON res.publicId = w.public_id AND res.resourceType = 3
+          LEFT JOIN unnest(attachment_resources, attachment_types, attachment_uuids, attachment_hashes)
+               AS mine (resource, type, uuid, hash) ON mine.resource = w.number AND mine.type = 1
+          LEFT JOIN AttachedFiles a ON a.id = res.internalId AND a.fileType = 1
+         WHERE w.level = 3
+         ORDER BY w.number
+    LOOP
+        IF existing.own OR overwrite = 'Never' OR (overwrite = 'IfChanged' AND existing.unchanged) THEN
+            needed[existing.number] := false;
+            outcome := CASE WHEN existing.own THEN 'Success' ELSE 'AlreadyStored' END;
+            name := existing.public_id;
+            RETURN NEXT;
+        ELSE
+            PERFORM DeleteResource(existing.internalId);
+            RETURN QUERY SELECT 'Removed', d.uuid::text FROM DeletedFiles d;
+        END IF;
+    END LOOP;
+
+    FOR above IN REVERSE 2..0 LOOP
+        FOR r IN SELECT w.number FROM unnest(resource_levels) WITH ORDINALITY AS w (level, number)
+                  WHERE w.level = above
+                    AND NOT EXISTS (SELECT FROM unnest(resource_parents, needed) AS c (parent, needed)
+                                     WHERE c.parent = w.number AND c.needed)
+        LOOP
+            needed[r.number] := false;
+        END LOOP;
+    END LOOP;
+
+    FOR lvl IN 0..3 LOOP
+        -- KEY SHARE keeps what was found from being deleted, and disturbs nobody but a deletion.
+        FOR r IN SELECT w.number, res.internalId
+                   FROM unnest(resource_levels, resource_public_ids, needed) WITH ORDINALITY
+                        AS w (level, public_id, needed, number)
+                   JOIN Resources res ON res.publicId = w.public_id AND res.resourceType = lvl
+                  WHERE w.level = lvl AND w.needed
+                  ORDER BY w.public_id
+                    FOR KEY SHARE OF res
+        LOOP
+            internal_ids[r.number] := r.internalId;
+        END LOOP;
+
+        FOR r IN WITH missing AS (
+                     SELECT w.number, w.public_id, w.parent
+                       FROM unnest(resource_levels, resource_public_ids, resource_parents, needed, internal_ids)
+                            WITH ORDINALITY AS w (level, public_id, parent, needed, internal_id, number)
+                      WHERE w.level = lvl AND w.needed AND w.internal_id IS NULL
+                 ), created AS (
+                     INSERT INTO Resources (resourceType, publicId, parentId, childCount)
+                     SELECT lvl, m.public_id, CASE WHEN lvl > 0 THEN internal_ids[m.parent] END, 0
+                       FROM missing m ORDER BY m.public_id
+                     ON CONFLICT (publicId) DO NOTHING
+                     RETURNING internalId, publicId
+                 )
+                 SELECT m.number, c.internalId FROM missing m LEFT JOIN created c ON c.publicId = m.public_id
+                  ORDER BY m.public_id
+        LOOP
+            IF r.internalId IS NOT NULL THEN
+                internal_ids[r.number] := r.internalId;
+                is_new[r.number] := true;
+            ELSIF lvl < 3 THEN
+                -- Another batch created it between our look and our insert, and has committed since.
+                SELECT res.internalId INTO internal_ids[r.number]
+                  FROM Resources res WHERE res.publicId = resource_public_ids[r.number] AND res.resourceType = lvl
+                   FOR KEY SHARE;
+            END IF;
+            IF internal_ids[r.number] IS NULL THEN
+                RAISE serialization_failure
+                    USING MESSAGE = 'a resource of the batch was stored or deleted by another session';
+            END IF;
+        END LOOP;
+    END LOOP;
+
+    INSERT INTO AttachedFiles (id, fileType, uuid, compressedSize, uncompressedSize, compressionType,
+                               uncompressedHash, compressedHash, revision)
+    SELECT internal_ids[a.resource], a.type, a.uuid, a.size, a.size, 1, a.hash, a.hash, 0
+      FROM unnest(attachment_resources, attachment_types, attachment_uuids, attachment_sizes, attachment_hashes)
+           AS a (resource, type, uuid, size, hash)
+     WHERE is_new[a.resource];
+
+    INSERT INTO DicomIdentifiers (id, tagGroup, tagElement, value)
+    SELECT internal_ids[t.resource], t.tag_group, t.tag_element, t.value
+      FROM unnest(identifier_resources, identifier_groups, identifier_elements, identifier_values)
+           AS t (resource, tag_group, tag_element, value)
+     WHERE is_new[t.resource];
+
+    INSERT INTO MainDicomTags (id, tagGroup, tagElement, value)
+    SELECT internal_ids[t.resource], t.tag_group, t.tag_element, t.value
+      FROM unnest(tag_resources, tag_groups, tag_elements, tag_values)
+           AS t (resource, tag_group, tag_element, value)
+     WHERE is_new[t.resource];
+
+    INSERT INTO Metadata (id, type, value, revision)
+    SELECT internal_ids[m.resource], m.type, coalesce(m.value, stamp), 0
+      FROM unnest(metadata_resources, metadata_types, metadata_values) AS m (resource, type, value)
+     WHERE is_new[m.resource];
+
+    -- LastUpdate (7) of every ancestor and the place in the recycling queue (19) of every patient that got an instance.
+    INSERT INTO Metadata (id, type, value, revision)
+    SELECT u.id, u.type, coalesce(u.value, nextval('PatientRecyclingOrderSequence')::text), 0
+      FROM (SELECT w.internal_id, k.type, CASE k.type WHEN 7 THEN stamp END
+              FROM unnest(resource_levels, internal_ids, needed) AS w (level, internal_id, needed)
+              JOIN (VALUES (7), (19)) AS k (type) ON k.type = 7 OR w.level = 0
+             WHERE w.level < 3 AND w.needed
+             ORDER BY w.internal_id, k.type) AS u (id, type, value)
+    ON CONFLICT (id, type) DO UPDATE SET value = EXCLUDED.value, revision = 0;
+
+    -- A series is complete when the numbers 1 to N are all there, once. From the row of LastUpdate on, whoever else
+    -- adds to the series waits for us or has committed, so exactly one batch sees the last number arrive.
+    SELECT array_agg(e.resource) INTO completed
+      FROM unnest(expected_resources, expected_counts) AS e (resource, expected)
+     WHERE needed[e.resource]
+       AND (SELECT count(*) = e.expected AND count(DISTINCT i.value) = e.expected
+                   AND min(i.value) = 1 AND max(i.value) = e.expected
+              FROM (SELECT CASE WHEN m.value ~ '^[+-]?[0-9]{1,9}$' THEN m.value::integer END
+                      FROM Resources res JOIN Metadata m ON m.id = res.internalId AND m.type = 1
+                     WHERE res.parentId = internal_ids[e.resource]) AS i (value));
+
+    INSERT INTO Changes (changeType, internalId, resourceType, date)
+    WITH instance AS (
+        SELECT w.number, w.parent AS series, resource_parents[w.parent] AS study,
+               resource_parents[resource_parents[w.parent]] AS patient
+          FROM unnest(resource_levels, resource_parents) WITH ORDINALITY AS w (level, parent, number)
+         WHERE w.level = 3 AND is_new[w.number]
+    ), entry (number, rank, change_type, resource) AS (
+        SELECT number, 0, 2, number FROM instance
+        UNION ALL SELECT min(number), 1, 4, series FROM instance WHERE is_new[series] GROUP BY series
+        UNION ALL SELECT min(number), 2, 5, study FROM instance WHERE is_new[study] GROUP BY study
+        UNION ALL SELECT min(number), 3, 3, patient FROM instance WHERE is_new[patient] GROUP BY patient
+        UNION ALL SELECT max(number), 4, 1, series FROM instance WHERE series = ANY (completed) GROUP BY series
+    )
+    SELECT e.change_type, internal_ids[e.resource], resource_levels[e.resource], stamp
+      FROM entry e ORDER BY e.number, e.rank;
+
+    RETURN QUERY
+    SELECT 'Success', w.public_id
+      FROM unnest(resource_levels, resource_public_ids, needed) AS w (level, public_id, needed)
+     WHERE w.level = 3 AND w.needed;
+END
+$$;

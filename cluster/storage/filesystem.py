@@ -1,0 +1,215 @@
+"""Orthanc's filesystem storage area: ``<root>/<uuid[0:2]>/<uuid[2:4]>/<uuid>`` (interop/ingest.md 10).
+
+Invariants:
+
+* A file is created under its final name and never opened for writing again; its UUID is new, so nobody can look for
+  it before a row in the index names it.
+* `make_durable` returns after fsync of every file and of every folder on the way to it. A folder that already existed
+  is included: another node may have made it a moment ago and not have synced it yet.
+* A folder may vanish between its creation and its use, because a removal elsewhere found it empty; creation tries
+  again.
+"""
+
+import errno
+import hashlib
+import os
+import uuid as uuids
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from cluster.errors import StorageFailed, StorageFull, UnknownResource
+from cluster.storage.area import IncomingAttachment
+from cluster.storage.memory_budget import MemoryBudget
+
+_CREATE_ATTEMPTS = 3
+_SYNC_THREADS = 8
+
+
+class FilesystemStorageArea:
+    """The storage area of one process; see `cluster.storage.area.StorageArea` for what the methods promise."""
+
+    def __init__(
+        self, root: Path, *, sync: bool = True, memory: MemoryBudget | None = None, streaming_threshold: int = 1 << 20
+    ) -> None:
+        """
+        Args:
+            root: option StorageDirectory; created if missing.
+            sync: option SyncStorageArea; without it durability is the operator's business.
+            memory: budget of the bytes held in memory by all attachments together.
+            streaming_threshold: bytes of one attachment from which on it goes to its file while being received.
+        """
+        self.root = root
+        self._sync = sync
+        self._memory = memory or MemoryBudget(64 << 20)
+        self._streaming_threshold = streaming_threshold
+        self._syncers = ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="fsync")
+        with _as_storage_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+
+    def create(self) -> "IncomingFile":
+        """A new attachment, in memory until it is large or `finish` is called."""
+        uuid = str(uuids.uuid4())
+        return IncomingFile(uuid, self.path_of(uuid), self._memory, self._streaming_threshold)
+
+    def make_durable(self, attachments: Sequence[IncomingAttachment]) -> None:
+        """fsync the files side by side, then their folders; raises StorageFailed or StorageFull."""
+        if not self._sync:
+            return
+        paths = [self.path_of(attachment.uuid) for attachment in attachments]
+        self._fsync_all(paths)
+        # Folders after files, leaves before the root: a name never outlives what it leads to.
+        for level in range(3):
+            self._fsync_all(sorted({path.parents[level] for path in paths}))
+
+    def open(self, uuid: str) -> BinaryIO:
+        """The file, for reading; raises UnknownResource or StorageFailed."""
+        path = self.path_of(uuid)
+        try:
+            return path.open("rb")
+        except FileNotFoundError as error:
+            raise UnknownResource(f"attachment {uuid} is not in the storage area") from error
+        except OSError as error:
+            raise StorageFailed(f"{path}: {error.strerror}") from error
+
+    def remove(self, uuid: str) -> None:
+        """Unlink the file, then its two folders if that left them empty; raises StorageFailed."""
+        path = self.path_of(uuid)
+        with _as_storage_errors(path):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parents[0].rmdir()
+            path.parents[1].rmdir()
+
+    def path_of(self, uuid: str) -> Path:
+        """Where the attachment lies; raises UnknownResource for what is no UUID."""
+        if len(uuid) != 36 or not uuid.replace("-", "").isalnum():
+            raise UnknownResource(f"{uuid!r} is not the UUID of an attachment")
+        return self.root / uuid[0:2] / uuid[2:4] / uuid
+
+    def close(self) -> None:
+        """End the threads of this storage area."""
+        self._syncers.shutdown()
+
+    def _fsync_all(self, paths: Sequence[Path]) -> None:
+        if len(paths) == 1:
+            _fsync(paths[0])
+        else:
+            list(self._syncers.map(_fsync, paths))
+
+
+class IncomingFile:
+    """An attachment that is being received; see `cluster.storage.area.IncomingAttachment`."""
+
+    def __init__(self, uuid: str, path: Path, memory: MemoryBudget, streaming_threshold: int) -> None:
+        self.uuid = uuid
+        self.size = 0
+        self._path = path
+        self._memory = memory
+        self._held = 0
+        self._streaming_threshold = streaming_threshold
+        self._buffer: BytesIO | None = BytesIO()
+        self._file: BinaryIO | None = None
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append; goes to the file once the attachment is large or memory is short."""
+        size = len(data)
+        if self._buffer is not None and not self._hold(size):
+            self._spill()
+        self._md5.update(data)
+        self.size += size
+        if self._buffer is not None:
+            self._buffer.write(data)
+        elif self._file is not None:
+            with _as_storage_errors(self._path):
+                self._file.write(data)
+
+    def stream(self) -> BinaryIO:
+        """The bytes so far, from the start."""
+        stream: BinaryIO | None = self._buffer or self._file
+        if stream is None:
+            raise ValueError("the attachment was released")
+        with _as_storage_errors(self._path):
+            stream.seek(0)
+        return stream
+
+    def finish(self) -> None:
+        """Write what is in memory to the file and close it."""
+        self._spill()
+        self._close()
+
+    def md5(self) -> str:
+        """Lower-case hexadecimal MD5 of what was written."""
+        return self._md5.hexdigest()
+
+    def release(self) -> None:
+        """Free memory and file descriptor."""
+        self._buffer = None
+        self._memory.give_back(self._held)
+        self._held = 0
+        with suppress(StorageFailed, StorageFull):
+            self._close()
+
+    def discard(self) -> None:
+        """Remove the file, if there is one."""
+        self.release()
+        with suppress(OSError):
+            self._path.unlink()
+            self._path.parents[0].rmdir()
+            self._path.parents[1].rmdir()
+
+    def _hold(self, size: int) -> bool:
+        if self._held + size > self._streaming_threshold or not self._memory.take(size):
+            return False
+        self._held += size
+        return True
+
+    def _spill(self) -> None:
+        if self._buffer is None:
+            return
+        with _as_storage_errors(self._path):
+            self._file = _create(self._path)
+            self._file.write(self._buffer.getbuffer())
+        self._buffer = None
+        self._memory.give_back(self._held)
+        self._held = 0
+
+    def _close(self) -> None:
+        if self._file is not None:
+            with _as_storage_errors(self._path):
+                self._file.close()
+            self._file = None
+
+
+def _create(path: Path) -> BinaryIO:
+    for attempt in range(1, _CREATE_ATTEMPTS + 1):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return path.open("x+b")
+        except FileNotFoundError:
+            if attempt == _CREATE_ATTEMPTS:
+                raise
+    raise AssertionError("not reached")
+
+
+def _fsync(path: Path) -> None:
+    with _as_storage_errors(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _as_storage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(f"the storage area is full: {path}: {error.strerror}") from error
+        raise StorageFailed(f"{path}: {error.strerror}") from error

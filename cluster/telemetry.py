@@ -1,0 +1,48 @@
+"""Metric names, declared once.
+
+Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for counters. Labels have few values:
+never an AE title, an address or an id, which a sender could choose.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_PREFIX = "orthanc_cluster_"
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+# The way of an instance
+received_bytes = Counter(_PREFIX + "received_bytes", "Bytes of instances received", ["door"])
+instances = Counter(_PREFIX + "instances", "Instances answered, by outcome", ["door", "outcome"])
+phase_seconds = Histogram(
+    _PREFIX + "phase_seconds", "Time of one instance or batch in a phase", ["phase"], buckets=_SECONDS
+)
+batch_instances = Histogram(
+    _PREFIX + "batch_instances", "Instances per database transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
+buffered_bytes = Gauge(_PREFIX + "buffered_bytes", "Bytes of instances held in memory", multiprocess_mode="livesum")
+files_left = Counter(
+    _PREFIX + "files_left", "Files kept although their instance was not acknowledged, as the commit is unknown"
+)
+
+# Associations
+associations = Gauge(_PREFIX + "associations", "Associations that are open", multiprocess_mode="livesum")
+association_rejections = Counter(_PREFIX + "association_rejections", "Associations not accepted", ["reason"])
+dimse_responses = Counter(_PREFIX + "dimse_responses", "DIMSE responses sent", ["service", "status"])
+
+# PostgreSQL
+transaction_seconds = Histogram(
+    _PREFIX + "transaction_seconds", "Time of a unit of work, replays included", ["transaction"], buckets=_SECONDS
+)
+transaction_retries = Counter(
+    _PREFIX + "transaction_retries", "Units of work run again, by what PostgreSQL answered", ["transaction", "sqlstate"]
+)
+transaction_failures = Counter(_PREFIX + "transaction_failures", "Units of work given up", ["transaction", "sqlstate"])
+pool_connections = Gauge(
+    _PREFIX + "pool_connections", "Connections of the pool", ["state"], multiprocess_mode="livesum"
+)
+
+# The node
+ready = Gauge(_PREFIX + "ready", "1 while this process can receive", multiprocess_mode="livemin")
+import_files = Counter(_PREFIX + "import_files", "Files of bulk imports, by outcome", ["outcome"])
+housekeeping_seconds = Histogram(
+    _PREFIX + "housekeeping_seconds", "Time of one housekeeping task", ["task"], buckets=_SECONDS
+)

@@ -1,0 +1,65 @@
+"""Fixtures for all tests: one PostgreSQL and one Redis a session, a database of its own for each test that wants one.
+
+A test that stops, kills or tunes a server starts its own `LocalPostgreSQL` or `LocalRedis`.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import dcmtk_program, new_database
+from workers.local.postgresql import LocalPostgreSQL
+from workers.local.redis_server import LocalRedis
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgreSQL]:
+    """A running server, not durable (fsync off)."""
+    with LocalPostgreSQL(tmp_path_factory.mktemp("postgresql"), fast=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", name="redis")
+def _redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRedis]:
+    """A running server; `redis.url` is for Celery, `redis.client_url` for redis-py."""
+    with LocalRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_database(postgresql: LocalPostgreSQL) -> Iterator[str]:
+    """Connection URI of a database without any table."""
+    with new_database(postgresql) as name:
+        yield postgresql.uri(name)
+
+
+@pytest.fixture(scope="session")
+def schema_template(postgresql: LocalPostgreSQL) -> Iterator[str]:
+    """Name of a database with the installed schema, to be copied and never connected to."""
+    from cluster.schema.install import install_database  # only here: tests of other parts do not depend on it
+
+    with new_database(postgresql) as name:
+        install_database(postgresql.uri(name))
+        yield name
+
+
+@pytest.fixture
+def database_uri(postgresql: LocalPostgreSQL, schema_template: str) -> Iterator[str]:
+    """Connection URI of a database with the installed schema and no resource."""
+    with new_database(postgresql, schema_template) as name:
+        yield postgresql.uri(name)
+
+
+@pytest.fixture
+def storage_directory(tmp_path: Path) -> Path:
+    """An empty folder for the storage area."""
+    folder = tmp_path / "OrthancStorage"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dcmtk() -> Callable[[str], Path]:
+    """`dcmtk("storescu")` is the path of that program, or skips the test."""
+    return dcmtk_program

@@ -1,0 +1,28 @@
+"""Settings for tests, made the way a process makes them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster.config import Settings, load_settings
+
+
+def settings_for(
+    database_uri: str = "postgresql://nobody@127.0.0.1:1/none",
+    storage_directory: Path = Path("OrthancStorage"),
+    *,
+    postgresql: Mapping[str, Any] | None = None,
+    cluster: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Settings:
+    """A node's settings; `postgresql` and `cluster` hold keys of those sections, `options` top-level keys."""
+    return load_settings(
+        [],
+        environ={},
+        overrides={
+            "StorageDirectory": str(storage_directory),
+            "PostgreSQL": {"EnableIndex": True, "ConnectionUri": database_uri} | dict(postgresql or {}),
+            "Cluster": {"NodeName": "test-node"} | dict(cluster or {}),
+        }
+        | options,
+    )
