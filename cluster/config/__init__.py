@@ -7,8 +7,9 @@ from cluster.config.cluster_section import ClusterSettings
 from cluster.config.describe import describe
 from cluster.config.dicom import DicomSettings
 from cluster.config.http import HttpSettings
-from cluster.config.load import load_settings
+from cluster.config.load import load_document, load_settings
 from cluster.config.postgresql import PostgreSQLSettings
+from cluster.config.process_environment import environment_without_settings, share_metrics_between_processes
 from cluster.config.settings import Settings
 
 __all__ = [
@@ -18,5 +19,8 @@ __all__ = [
     "PostgreSQLSettings",
     "Settings",
     "describe",
+    "environment_without_settings",
+    "load_document",
     "load_settings",
+    "share_metrics_between_processes",
 ]

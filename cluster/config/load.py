@@ -30,13 +30,10 @@ def load_settings(
     `overrides` has the form of a configuration (``{"HttpPort": 8043}``), comes from the command line and wins over
     both. `secrets_folder` is where variables with ``_SECRET`` find their files. Raises ConfigurationError.
     """
-    environ = dict(os.environ) if environ is None else environ
-    files = configuration_files(paths)
-    document = merge(read_files(files, environ), read_environment(environ, secrets_folder))
-    document = merge(document, overrides or {})
+    document = load_document(paths, environ, overrides=overrides, secrets_folder=secrets_folder)
     refuse_unserved(validated(UnservedOptions, _own(UnservedOptions, document)))
     parts = {
-        "files": files,
+        "files": configuration_files(paths),
         "dicom": validated(DicomSettings, _own(DicomSettings, document)),
         "http": validated(HttpSettings, _own(HttpSettings, document)),
         "postgresql": validated(PostgreSQLSettings, document.get("PostgreSQL", {}), "PostgreSQL"),
@@ -44,6 +41,21 @@ def load_settings(
     }
     settings = validated(Settings, {**_own(Settings, document), **parts}, by_name=True)
     return settings.model_copy(update={"storage_directory": storage_base(paths) / settings.storage_directory})
+
+
+def load_document(
+    paths: Sequence[Path],
+    environ: Mapping[str, str] | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    secrets_folder: Path = Path("/run/secrets"),
+) -> JsonObject:
+    """The configuration as one JSON object, before anything is checked; arguments as for `load_settings`."""
+    environ = dict(os.environ) if environ is None else environ
+    document = merge(
+        read_files(configuration_files(paths), environ), read_environment(environ, secrets_folder)
+    )
+    return merge(document, overrides or {})
 
 
 def _own(model: type[Options], document: JsonObject) -> JsonObject:

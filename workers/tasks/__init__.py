@@ -1,0 +1,1 @@
+"""Work that Celery carries: bulk import."""

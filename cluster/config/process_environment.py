@@ -1,0 +1,16 @@
+"""What a process tells its libraries and its children through the environment."""
+
+import os
+
+
+def share_metrics_between_processes(folder: str) -> None:
+    """Make prometheus_client keep its values in files of `folder`, one set a process.
+
+    Must be called before prometheus_client is imported: it looks at the environment once.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+
+
+def environment_without_settings() -> dict[str, str]:
+    """This process's environment for a child that gets all its settings from a file."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ORTHANC_")}

@@ -1,0 +1,135 @@
+"""Reads resources: their ids, and what the REST API shows of them.
+
+Lists are read page by page, each page a transaction of its own, because an archive can hold more ids than a process has
+memory. Pages continue behind the last id, so a resource that is there all the time is listed exactly once.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import psycopg
+
+from cluster.database import Database, Row, queries
+from cluster.dicom.levels import Level
+from cluster.dicom.main_tags import Tag
+from cluster.index.enumerations import MetadataType
+
+_SQL = queries("cluster.index", "resources.sql")
+
+IDS_PER_PAGE = 10_000
+RESOURCES_PER_PAGE = 500
+
+STABLE_AGE_SECONDS = 60
+"""Default of Orthanc's option StableAge (interop/ingest.md 5)."""
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
+
+SeriesStatus = Literal["Unknown", "Missing", "Inconsistent", "Complete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource as the index holds it."""
+
+    level: Level
+    public_id: str
+    parent: str | None
+    main_tags: Mapping[Tag, str]
+    """A study's include those of its patient."""
+    metadata: Mapping[MetadataType, str]
+    """Only the types that the REST API shows in an expanded resource."""
+    labels: Sequence[str]
+    children: Sequence[str]
+    """Public ids, ascending."""
+    is_stable: bool
+    """Whether LastUpdate is older than `STABLE_AGE_SECONDS`, or missing."""
+    file_uuid: str | None = None
+    file_size: int | None = None
+    """Bytes of an instance's DICOM file, uncompressed."""
+    indices_in_series: Sequence[str] = field(default=())
+    """IndexInSeries of a series' instances, in no order."""
+
+    def number(self, kind: MetadataType) -> int | None:
+        """A metadata value as a number; None if it is missing or no number."""
+        return _integer(self.metadata.get(kind))
+
+    @property
+    def series_status(self) -> SeriesStatus:
+        """Whether all instances of the series arrived (interop/ingest.md 4, interop/enumerations.md).
+
+        Instances without IndexInSeries are left out; one number twice counts once.
+        """
+        expected = self.number(MetadataType.EXPECTED_NUMBER_OF_INSTANCES)
+        indices = {_integer(text) for text in self.indices_in_series}
+        if expected is None or None in indices:
+            return "Unknown"
+        if any(not 1 <= index <= expected for index in indices if index is not None):
+            return "Inconsistent"
+        return "Complete" if len(indices) == expected else "Missing"
+
+
+def public_ids(database: Database, level: Level, since: int = 0, limit: int | None = None) -> Iterator[list[str]]:
+    """Pages of public ids of a level, ascending, leaving out the first `since`; at most `limit` ids altogether."""
+    pages = _ids(database, "list_resources", level, (since, limit), IDS_PER_PAGE)
+    return (ids for ids, _ in pages)
+
+
+def resources(database: Database, level: Level, since: int = 0, limit: int | None = None) -> Iterator[list[Resource]]:
+    """The same resources as `public_ids`, expanded."""
+    pages = _ids(database, "expand_resources", level, (since, limit), RESOURCES_PER_PAGE)
+    return (expanded for _, expanded in pages)
+
+
+def resource(database: Database, level: Level, public_id: str) -> Resource | None:
+    """One resource of a level, or None if there is none of that id."""
+    found = database.run("expand_resource", lambda cursor: _expand(cursor, level, [public_id]), read_only=True)
+    return found[0] if found else None
+
+
+def _ids(
+    database: Database, name: str, level: Level, window: tuple[int, int | None], page_size: int
+) -> Iterator[tuple[list[str], list[Resource]]]:
+    offset, left = window
+    after = ""
+    while left is None or left > 0:
+        wanted = page_size if left is None else min(page_size, left)
+        values = {"level": int(level), "after": after, "limit": wanted, "offset": offset}
+
+        def page(cursor: psycopg.Cursor[Row], values: Mapping[str, Any] = values) -> tuple[list[str], list[Resource]]:
+            ids = [row[0] for row in cursor.execute(_SQL["list_public_ids"], values)]
+            return ids, _expand(cursor, level, ids) if name == "expand_resources" else []
+
+        ids, expanded = database.run(name, page, read_only=True)
+        yield ids, expanded
+        if len(ids) < wanted:
+            return
+        after, offset = ids[-1], 0
+        left = None if left is None else left - len(ids)
+
+
+def _expand(cursor: psycopg.Cursor[Row], level: Level, ids: list[str]) -> list[Resource]:
+    values = {"level": int(level), "public_ids": ids, "stable_age": STABLE_AGE_SECONDS}
+    return [_resource(level, row) for row in cursor.execute(_SQL["expand_resources"], values)] if ids else []
+
+
+def _resource(level: Level, row: Row) -> Resource:
+    public_id, parent, tags, metadata, labels, children, indices, is_stable, uuid, size = row
+    return Resource(
+        level=level,
+        public_id=public_id,
+        parent=parent,
+        main_tags={(group, element): value or "" for group, element, value in tags or ()},
+        metadata={MetadataType(int(kind)): value or "" for kind, value in (metadata or {}).items()},
+        labels=sorted(labels),
+        children=children,
+        is_stable=is_stable,
+        file_uuid=uuid,
+        file_size=size,
+        indices_in_series=[text or "" for text in indices],
+    )
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text is not None and _INTEGER.fullmatch(text) else None

@@ -1,0 +1,59 @@
+-- resources --
+-- How often each expected resource is there: rows of its level below the right parent, rows that bear its identifier
+-- (another public id would mean a second copy), and changes that announced it. Each has to be 1.
+-- Locks: none.
+SELECT w.level, w.public_id,
+       (SELECT count(*)
+          FROM Resources r LEFT JOIN Resources p ON p.internalId = r.parentId AND p.resourceType = r.resourceType - 1
+         WHERE r.publicId = w.public_id AND r.resourceType = w.level
+           AND p.publicId IS NOT DISTINCT FROM w.parent),
+       (SELECT count(*)
+          FROM DicomIdentifiers d JOIN Resources r ON r.internalId = d.id
+         WHERE d.tagGroup = w.tag_group AND d.tagElement = w.tag_element AND d.value = w.identifier
+           AND r.resourceType = w.level),
+       (SELECT count(*)
+          FROM Resources r JOIN Changes c ON c.internalId = r.internalId
+         WHERE r.publicId = w.public_id AND r.resourceType = w.level
+           AND c.changeType = w.change_type AND c.resourceType = w.level)
+  FROM unnest(%(levels)s::integer[], %(public_ids)s::text[], %(parents)s::text[], %(tag_groups)s::integer[],
+              %(tag_elements)s::integer[], %(identifiers)s::text[], %(change_types)s::integer[])
+       AS w (level, public_id, parent, tag_group, tag_element, identifier, change_type)
+
+-- attachments --
+-- The DICOM files of instances, in no order.
+-- Locks: none.
+SELECT r.publicId, a.uuid, a.compressionType, a.compressedSize, a.uncompressedSize, a.compressedHash, a.uncompressedHash
+  FROM unnest(%(instances)s::text[]) AS w (public_id)
+  JOIN Resources r ON r.publicId = w.public_id AND r.resourceType = 3
+  JOIN AttachedFiles a ON a.id = r.internalId AND a.fileType = 1
+
+-- statistics --
+-- What GlobalIntegers says together with what is not folded in yet, against the tables; one statement, so that
+-- writers do not come in between.
+-- Locks: none. Reads all of Resources and AttachedFiles.
+WITH actual (key, value) AS (
+    SELECT s.key, coalesce(sum(CASE s.key WHEN 0 THEN a.compressedSize ELSE a.uncompressedSize END), 0)
+      FROM (VALUES (0), (1)) AS s (key) LEFT JOIN AttachedFiles a ON true
+     GROUP BY s.key
+    UNION ALL
+    SELECT t.level + 2, count(r.internalId)
+      FROM generate_series(0, 3) AS t (level) LEFT JOIN Resources r ON r.resourceType = t.level
+     GROUP BY t.level
+)
+SELECT a.key, a.value::bigint,
+       ((SELECT g.value FROM GlobalIntegers g WHERE g.key = a.key)
+        + coalesce((SELECT sum(c.value) FROM GlobalIntegersChanges c WHERE c.key = a.key), 0))::bigint
+  FROM actual a
+ ORDER BY a.key
+
+-- last_change --
+-- The newest change, the number that readers rely on, and the last number drawn.
+-- Locks: none.
+SELECT coalesce((SELECT max(seq) FROM Changes), 0),
+       (SELECT g.value FROM GlobalIntegers g WHERE g.key = 6),
+       coalesce(pg_sequence_last_value(pg_get_serial_sequence('Changes', 'seq')::regclass), 0)
+
+-- known_attachments --
+-- Which of these UUIDs have a row.
+-- Locks: none. Reads all of AttachedFiles: uuid has no index in Orthanc's schema.
+SELECT DISTINCT a.uuid FROM AttachedFiles a WHERE a.uuid = ANY (%(uuids)s::text[])

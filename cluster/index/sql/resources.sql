@@ -1,0 +1,33 @@
+-- list_public_ids --
+-- Ids of one level in ascending order, from behind `after` on.
+-- Locks: none that a writer would notice.
+SELECT publicId
+  FROM Resources
+ WHERE resourceType = %(level)s AND publicId > %(after)s
+ ORDER BY publicId
+ LIMIT %(limit)s OFFSET %(offset)s
+
+-- expand_resources --
+-- What the REST API shows of resources of one level; unknown ids give no row. Types of metadata: 1 IndexInSeries,
+-- 4 ExpectedNumberOfInstances, 5 ModifiedFrom, 6 AnonymizedFrom, 7 LastUpdate, 18 IsProtected.
+-- Locks: none that a writer would notice.
+SELECT r.publicId,
+       parent.publicId,
+       (SELECT json_agg(json_build_array(t.tagGroup, t.tagElement, t.value))
+          FROM MainDicomTags t WHERE t.id = r.internalId),
+       (SELECT json_object_agg(m.type, m.value)
+          FROM Metadata m WHERE m.id = r.internalId AND m.type IN (1, 4, 5, 6, 7, 18)),
+       ARRAY(SELECT l.label FROM Labels l WHERE l.id = r.internalId),
+       ARRAY(SELECT c.publicId FROM Resources c WHERE c.parentId = r.internalId ORDER BY c.publicId),
+       ARRAY(SELECT m.value
+               FROM Resources c JOIN Metadata m ON m.id = c.internalId AND m.type = 1
+              WHERE c.parentId = r.internalId AND r.resourceType = 2),
+       coalesce((SELECT m.value <= to_char((now() - make_interval(secs => %(stable_age)s)) AT TIME ZONE 'UTC',
+                                           'YYYYMMDD"T"HH24MISS')
+                   FROM Metadata m WHERE m.id = r.internalId AND m.type = 7), true),
+       a.uuid, a.uncompressedSize
+  FROM Resources r
+  LEFT JOIN Resources parent ON parent.internalId = r.parentId
+  LEFT JOIN AttachedFiles a ON a.id = r.internalId AND a.fileType = 1 AND r.resourceType = 3
+ WHERE r.resourceType = %(level)s AND r.publicId = ANY (%(public_ids)s)
+ ORDER BY r.publicId

@@ -1,0 +1,61 @@
+"""A database with instances in it, written as the ingest does."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import psycopg
+import pytest
+
+from cluster.database import Database
+from cluster.dicom.header import read_part10
+from cluster.dicom.public_ids import PublicIds
+from cluster.index.store_instances import InstanceRows, store_instances
+from cluster.ingest.metadata import metadata_of
+from cluster.ingest.origin import Origin
+from tests.support.dicom import make_file
+from tests.support.settings import settings_for
+
+Store = Callable[..., PublicIds]
+Sql = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def database(database_uri: str) -> Iterator[Database]:
+    """The pool of one process."""
+    database = Database(settings_for(database_uri).postgresql)
+    database.open()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sql(database_uri: str) -> Iterator[Sql]:
+    """A second session that looks at the tables, or changes them behind everybody's back."""
+    with psycopg.connect(database_uri, autocommit=True) as connection:
+
+        def run(query: str, *values: Any) -> list[tuple[Any, ...]]:
+            cursor = connection.execute(query, values)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    """Stores one instance, whose DICOM keywords are given, as a batch of its own."""
+
+    def one(**keywords: Any) -> PublicIds:
+        rows = instance_rows(**keywords)
+        store_instances(database, "Never", [rows])
+        return rows.instance.public_ids
+
+    return one
+
+
+def instance_rows(**keywords: Any) -> InstanceRows:
+    file = make_file(**keywords)
+    instance = read_part10(BytesIO(file), len(file))
+    metadata = metadata_of(instance, Origin("DicomProtocol", "SENDER", "10.0.0.1", "ORTHANC"))
+    return InstanceRows(instance, str(uuid.uuid4()), len(file), "0" * 32, metadata)

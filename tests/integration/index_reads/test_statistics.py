@@ -1,0 +1,136 @@
+"""Totals and housekeeping, against interop/schema.md 5 and 11."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from cluster.database import Database
+from cluster.index.statistics import (
+    Statistics,
+    count_missing_children,
+    fold_statistics,
+    read_statistics,
+    recount_children,
+)
+from cluster.index.store_instances import store_instances
+from tests.integration.index_reads.conftest import Sql, Store, instance_rows
+from workers.housekeeping import Housekeeping
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become true in time"
+        time.sleep(0.01)
+
+
+def counted(sql: Sql) -> Statistics:
+    """The truth, from the tables themselves."""
+    sizes = sql(
+        "SELECT coalesce(sum(compressedSize), 0)::bigint, coalesce(sum(uncompressedSize), 0)::bigint FROM AttachedFiles"
+    )
+    counts = dict(sql("SELECT resourceType, count(*) FROM Resources GROUP BY resourceType"))
+    return Statistics(*sizes[0], *(counts.get(level, 0) for level in range(4)))
+
+
+def test_empty_index(database: Database) -> None:
+    assert read_statistics(database) == Statistics(0, 0, 0, 0, 0, 0)
+
+
+def test_exact_before_and_after_folding_and_after_deletion(database: Database, store: Store, sql: Sql) -> None:
+    ids = store()
+    store(StudyInstanceUID="2.25.7", SeriesInstanceUID="2.25.8")
+    truth = counted(sql)
+    assert (truth.patients, truth.studies, truth.series, truth.instances) == (1, 2, 2, 2)
+    assert read_statistics(database) == truth
+    fold_statistics(database)
+    assert sql("SELECT count(*) FROM GlobalIntegersChanges") == [(0,)]
+    assert read_statistics(database) == truth
+
+    sql("SELECT DeleteResource(internalId) FROM Resources WHERE publicId = %s", ids.study)
+    assert counted(sql).studies == 1
+    assert read_statistics(database) == counted(sql)
+
+
+def test_exact_while_others_write_and_fold(database: Database, sql: Sql) -> None:
+    batches = [[instance_rows(PatientID=f"P{n}") for _ in range(4)] for n in range(20)]
+    writer = threading.Thread(target=lambda: [store_instances(database, "Never", batch) for batch in batches])
+    keepers = [Housekeeping(database, 0.001) for _ in range(2)]
+    for keeper in keepers:
+        keeper.start()
+    writer.start()
+    seen = [0]
+    while writer.is_alive():
+        seen.append(read_statistics(database).instances)
+    writer.join()
+    for keeper in keepers:
+        keeper.stop()
+    # Each batch is seen whole and once, and nothing that was seen is ever lost.
+    assert seen == sorted(seen)
+    assert all(count % 4 == 0 for count in seen)
+    assert read_statistics(database) == counted(sql)
+
+
+def test_reading_does_not_wait_for_who_folds(database: Database, store: Store, sql: Sql) -> None:
+    store()
+    sql("BEGIN")
+    sql("SELECT * FROM UpdateStatistics()")
+    assert read_statistics(database).instances == 1
+    sql("COMMIT")
+
+
+def test_housekeeping_keeps_child_counts(database: Database, store: Store, sql: Sql) -> None:
+    for _ in range(3):
+        ids = store()
+    assert sql("SELECT childCount FROM Resources WHERE publicId = %s", ids.series) == [(0,)]
+    assert recount_children(database) == 3
+    assert sql("SELECT childCount FROM Resources ORDER BY resourceType") == [(1,), (1,), (3,), (0,), (0,), (0,)]
+    assert recount_children(database) == 0
+
+
+def test_child_counts_of_an_upgraded_database_are_filled(database: Database, store: Store, sql: Sql) -> None:
+    store()
+    sql("UPDATE Resources SET childCount = NULL")
+    assert count_missing_children(database, 2) == 2
+    assert count_missing_children(database, 2) == 1
+    assert count_missing_children(database, 2) == 0
+
+
+def test_housekeeping_does_everything_at_its_first_pass(database: Database, store: Store, sql: Sql) -> None:
+    store()
+    sql("UPDATE Resources SET childCount = NULL WHERE resourceType = 0")
+    keeper = Housekeeping(database, 3600)
+    keeper.start()
+    eventually(
+        lambda: (
+            sql("SELECT count(*) FROM GlobalIntegersChanges") == [(0,)]
+            and sql("SELECT count(*) FROM InvalidChildCounts") == [(0,)]
+            and sql("SELECT count(*) FROM Resources WHERE childCount IS NULL") == [(0,)]
+        )
+    )
+    started = time.monotonic()
+    keeper.stop()
+    assert time.monotonic() - started < 5, "stop waits for no interval"
+
+
+def test_a_failure_is_logged_and_tried_again(
+    database: Database, store: Store, sql: Sql, caplog: pytest.LogCaptureFixture
+) -> None:
+    store()
+    sql("ALTER FUNCTION UpdateStatistics RENAME TO Elsewhere")
+    keeper = Housekeeping(database, 0.01)
+    with caplog.at_level(logging.WARNING):
+        keeper.start()
+        eventually(lambda: "fold_statistics failed" in caplog.text)
+    # The other task was not kept from its work
+    eventually(lambda: sql("SELECT count(*) FROM InvalidChildCounts") == [(0,)])
+    sql("ALTER FUNCTION Elsewhere RENAME TO UpdateStatistics")
+    eventually(lambda: sql("SELECT count(*) FROM GlobalIntegersChanges") == [(0,)])
+    keeper.stop()
+
+
+def test_housekeeping_that_never_started_can_be_stopped(database: Database) -> None:
+    Housekeeping(database, 1).stop()

@@ -1,0 +1,5 @@
+"""`python -m workers` is the same program as `orthanc-cluster`."""
+
+from workers.cli import main
+
+main()

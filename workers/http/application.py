@@ -1,0 +1,74 @@
+"""The table of routes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from cluster.errors import ClusterError
+from workers.http import errors, files, probes, system
+from workers.http.authentication import Doorkeeper
+from workers.http.changes import get_changes
+from workers.http.expanded import PATHS
+from workers.http.resources import get_resource, list_resources
+from workers.http.services import Services
+from workers.http.upload import post_instances
+
+Handler = Callable[[Services, Request], Awaitable[Response]]
+BlockingHandler = Callable[[Services, Request], Response]
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+
+
+def application(services: Services) -> Starlette:
+    """The ASGI application of one process."""
+    routes: dict[str, dict[str, Handler]] = {
+        "/livez": {"GET": probes.livez, "HEAD": probes.livez},
+        "/readyz": {"GET": probes.readyz, "HEAD": probes.readyz},
+        "/metrics": {"GET": probes.metrics},
+        "/system": {"GET": _read(system.get_system)},
+        "/statistics": {"GET": _read(system.get_statistics)},
+        "/changes": {"GET": _read(get_changes)},
+        "/instances/{id}/file": {"GET": _read(files.get_file)},
+    }
+    for path in PATHS.values():
+        routes[f"/{path}"] = {"GET": _read(list_resources)}
+        routes[f"/{path}/{{id}}"] = {"GET": _read(get_resource)}
+    routes["/instances"]["POST"] = post_instances
+
+    app = Starlette(
+        routes=[_route(services, path, handlers) for path, handlers in routes.items()],
+        middleware=[Middleware(Doorkeeper, settings=services.settings.http)],
+        exception_handlers={
+            errors.Refusal: errors.on_refusal,
+            ClusterError: errors.on_cluster_error,
+            ClientDisconnect: errors.on_disconnect,
+            HTTPException: errors.on_http_exception,
+            Exception: errors.on_unexpected,
+        },
+    )
+    assert isinstance(app.router, Router)
+    app.router.redirect_slashes = False
+    return app
+
+
+def _read(handler: BlockingHandler) -> Handler:
+    async def in_thread(services: Services, request: Request) -> Response:
+        with services.reads.admit():
+            return await services.reads.run(handler, services, request)
+
+    return in_thread
+
+
+def _route(services: Services, path: str, handlers: Mapping[str, Handler]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        handler = handlers.get(request.method)
+        if handler is None:
+            return Response(status_code=405, headers={"Allow": ", ".join(handlers)})
+        return await handler(services, request)
+
+    return Route(path, endpoint, methods=list(METHODS))

@@ -1,0 +1,83 @@
+"""GET /changes (interop/rest.md 7)."""
+
+import re
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cluster.index.changes import Change, ChangePage, changes_since, changes_until
+from cluster.index.enumerations import ChangeType
+from workers.http.answers import json_answer
+from workers.http.errors import PARAMETER_OUT_OF_RANGE, Refusal
+from workers.http.expanded import TYPES, path_of
+from workers.http.parameters import flag
+from workers.http.services import Services
+
+DEFAULT_LIMIT = 100
+
+MAXIMUM_LIMIT = 20_000
+"""A larger limit is cut to this, and `Done` is false: a process must not hold the whole log."""
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_NAMES = {int(kind): kind.name.title().replace("_", "") for kind in ChangeType}
+_TYPES = {name: kind for kind, name in _NAMES.items()}
+
+
+def get_changes(services: Services, request: Request) -> Response:
+    """A page of the log, or its end."""
+    services.require_ready()
+    if flag(request, "last"):
+        page = changes_until(services.database, 1)
+        return json_answer(_answer(ChangePage(page.changes, True, page.last)))
+    since, to, limit = _window(request)
+    types = _types(request)
+    if to is not None and since is None:
+        page = changes_until(services.database, limit, to=to, types=types)
+    else:
+        page = changes_since(services.database, since or 0, limit, to=to, types=types)
+    return json_answer(_answer(page))
+
+
+def _window(request: Request) -> tuple[int | None, int | None, int]:
+    """`since`, `to` and `limit`; as Orthanc does, all three are forgotten if one of them is no number.
+
+    A limit of 0 means the default: an empty page with the last number of all would make a reader skip everything.
+    """
+    texts = {name: request.query_params[name] for name in ("since", "to", "limit") if name in request.query_params}
+    if not all(_NUMBER.fullmatch(text) for text in texts.values()) or int(texts.get("limit", 0)) < 0:
+        return None, None, DEFAULT_LIMIT
+    since, to = (int(texts[name]) if name in texts else None for name in ("since", "to"))
+    return since, to, min(int(texts.get("limit", 0)) or DEFAULT_LIMIT, MAXIMUM_LIMIT)
+
+
+def _types(request: Request) -> list[int] | None:
+    if "type" not in request.query_params:
+        return None
+    names = [name for name in request.query_params["type"].split(";") if name]
+    for name in names:
+        if name not in _TYPES:
+            raise Refusal(PARAMETER_OUT_OF_RANGE, f"unknown change type {name!r}")
+    return [_TYPES[name] for name in names] or None
+
+
+def _answer(page: ChangePage) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "Changes": [_change(change) for change in page.changes],
+        "Done": page.done,
+        "Last": page.last,
+    }
+    if page.changes:
+        answer["First"] = page.changes[0].seq
+    return answer
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "ChangeType": _NAMES.get(change.change_type, str(change.change_type)),
+        "Date": change.date,
+        "ID": change.public_id,
+        "Path": path_of(change.level, change.public_id),
+        "ResourceType": TYPES[change.level],
+        "Seq": change.seq,
+    }

@@ -1,0 +1,27 @@
+"""GET /livez, /readyz and /metrics, for kubelets, load balancers and Prometheus."""
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workers.http.answers import json_answer
+from workers.http.services import Services
+
+
+async def livez(services: Services, request: Request) -> Response:
+    """This process turns its event loop. Touches nothing: an outage elsewhere must not get a node killed."""
+    return json_answer({"alive": True})
+
+
+async def readyz(services: Services, request: Request) -> Response:
+    """Whether this node can take instances."""
+    reason = services.readiness()
+    if reason is None:
+        return json_answer({"ready": True})
+    return json_answer({"ready": False, "reason": reason}, status=503)
+
+
+async def metrics(services: Services, request: Request) -> Response:
+    """All metrics in Prometheus' text format."""
+    with services.scrapes.admit():
+        return Response(await services.scrapes.run(services.metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,130 @@
+"""The HTTP server of one process: uvicorn in a thread, on a socket that several processes share."""
+
+import asyncio
+import logging
+import math
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from cluster.config import Settings
+from cluster.database import Database
+from cluster.errors import ConfigurationError
+from cluster.ingest.intake import Intake
+from cluster.storage.area import StorageArea
+from workers.http.application import application
+from workers.http.services import Services
+
+_LOG = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 65
+"""Longer than the idle time of common load balancers, so that it is they who close."""
+
+BACKLOG = 512
+
+
+class HttpServer:
+    """The HTTP door of one process; start it after fork."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        intake: Intake,
+        database: Database,
+        storage: StorageArea,
+        readiness: Callable[[], str | None],
+        metrics: Callable[[], bytes],
+    ) -> None:
+        """
+        Args:
+            readiness: None if this node is ready, else the reason; must answer at once, from memory.
+            metrics: all metrics in Prometheus' text format; may block.
+        """
+        self._settings = settings
+        self._services = Services(settings, intake, database, storage, readiness, metrics)
+        self._socket: socket.socket | None = None
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self.port = 0
+        """The port in use, also where the configured one is 0."""
+
+    def start(self) -> None:
+        """Bind and serve; returns when requests are accepted.
+
+        Raises:
+            ConfigurationError: the port cannot be had.
+        """
+        host = "0.0.0.0" if self._settings.http.remote_access_allowed else "127.0.0.1"  # noqa: S104
+        self._socket = _bind(host, self._settings.http.port)
+        self.port = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            application(self._services),
+            interface="asgi3",
+            http="h11",
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            # Whoever connects could write these headers; the address in the index is the one we see.
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        self._server = _Server(config)
+        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
+        self._thread.start()
+        self._server.running_or_failed.wait()
+        if not self._server.started:
+            raise RuntimeError("the HTTP server did not start; the log says why")
+        _LOG.info("HTTP server listens on %s:%d", host, self.port)
+
+    def drain(self, seconds: float) -> None:
+        """Refuse new connections and requests, and wait up to `seconds` until the others are answered."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.config.timeout_graceful_shutdown = math.ceil(max(seconds, 0))
+        self._server.should_exit = True
+        # Cancelled requests get a moment to let go of what they hold.
+        self._thread.join(seconds + 2)
+
+    def stop(self) -> None:
+        """Drop what is not answered, and let go of port and threads."""
+        self.drain(0)
+        self._services.close()
+        if self._socket is not None:
+            self._socket.close()
+
+    def _serve(self) -> None:
+        assert self._server is not None
+        assert self._socket is not None
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._server.running_or_failed.set()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.running_or_failed = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # The first turn of the main loop fills in the Date header.
+        asyncio.get_running_loop().call_soon(self.running_or_failed.set)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError("HttpPort", f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener

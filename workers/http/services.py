@@ -1,0 +1,47 @@
+"""What the routes work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cluster.config import Settings
+from cluster.database import Database
+from cluster.errors import NodeBusy
+from cluster.ingest.intake import Intake
+from cluster.storage.area import StorageArea
+from workers.http.threads import ThreadPool
+
+# An upload spends its life waiting: for the sender's bytes, then for the commit that it shares with others.
+UPLOAD_THREADS = 32
+UPLOADS_WAITING = 64
+
+# Reads wait for one of the few connections of the pool; more threads than this would wait with them.
+READ_THREADS = 8
+READS_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One process's archive as the HTTP door sees it."""
+
+    settings: Settings
+    intake: Intake
+    database: Database
+    storage: StorageArea
+    readiness: Callable[[], str | None]
+    """None if this node is ready, else the reason; answers at once, from memory."""
+    metrics: Callable[[], bytes]
+    """All metrics in Prometheus' text format."""
+    uploads: ThreadPool = field(default_factory=lambda: ThreadPool("upload", UPLOAD_THREADS, UPLOADS_WAITING))
+    reads: ThreadPool = field(default_factory=lambda: ThreadPool("read", READ_THREADS, READS_WAITING))
+    scrapes: ThreadPool = field(default_factory=lambda: ThreadPool("scrape", 1, 8))
+
+    def require_ready(self) -> None:
+        """Raise NodeBusy, with the reason, unless this node is ready."""
+        reason = self.readiness()
+        if reason is not None:
+            raise NodeBusy(f"this node is not ready: {reason}")
+
+    def close(self) -> None:
+        """Let the threads go."""
+        for pool in (self.uploads, self.reads, self.scrapes):
+            pool.close()

@@ -1,0 +1,80 @@
+"""GET /system and GET /statistics (interop/rest.md 2)."""
+
+from importlib.metadata import version
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cluster.dicom.levels import Level
+from cluster.dicom.main_tags import SIGNATURES
+from cluster.index.statistics import read_statistics
+from workers.http.answers import json_answer
+from workers.http.expanded import TYPES
+from workers.http.services import Services
+
+API_VERSION = 31
+"""Version of Orthanc's REST API that the routes follow, as far as they are served."""
+
+DATABASE_VERSION = 6
+"""Orthanc's own number of the index schema, whatever its revision."""
+
+
+def get_system(services: Services, request: Request) -> Response:
+    """What clients ask before anything else. Needs no database, so that it answers on a node that is not ready."""
+    settings = services.settings
+    return json_answer(
+        {
+            "ApiVersion": API_VERSION,
+            "Capabilities": {
+                "HasExtendedChanges": True,
+                "HasExtendedFind": False,
+                "HasKeyValueStores": False,
+                "HasQueues": False,
+                "HasReserveQueueValue": False,
+            },
+            "CheckRevisions": False,
+            "DatabaseBackendPlugin": "orthanc-cluster",  # null would mean SQLite
+            "DatabaseServerIdentifier": settings.cluster.node_name,
+            "DatabaseVersion": DATABASE_VERSION,
+            "DicomAet": settings.dicom.aet,
+            "DicomPort": settings.dicom.port,
+            "HasLabels": False,  # they are shown, but there are no routes to change them
+            "HttpPort": request.scope["server"][1],
+            "IngestTranscoding": "",
+            "IsHttpServerSecure": False,
+            "MainDicomTags": {TYPES[level]: SIGNATURES[level] for level in Level},
+            "MaximumPatientCount": 0,
+            "MaximumStorageMode": "Reject",  # nothing is ever recycled
+            "MaximumStorageSize": 0,
+            "Name": settings.name,
+            "OverwriteInstances": settings.overwrite_instances != "Never",
+            "OverwriteInstancesMode": settings.overwrite_instances,
+            "PatientLevelEnabled": True,
+            "PluginsEnabled": False,
+            "ReadOnly": False,
+            "StorageAreaPlugin": None,
+            "StorageCompression": False,
+            "StoreMD5ForAttachments": settings.store_md5_for_attachments,
+            "UserMetadata": {},
+            "Version": version("orthanc-cluster"),
+        }
+    )
+
+
+def get_statistics(services: Services, request: Request) -> Response:
+    """Exact totals; sizes in bytes are text because they outgrow what JavaScript calls a number."""
+    services.require_ready()
+    totals = read_statistics(services.database)
+    answer: dict[str, Any] = {
+        "CountInstances": totals.instances,
+        "CountPatients": totals.patients,
+        "CountSeries": totals.series,
+        "CountStudies": totals.studies,
+    }
+    for name, size in (
+        ("TotalDiskSize", totals.compressed_size),
+        ("TotalUncompressedSize", totals.uncompressed_size),
+    ):
+        answer |= {name: str(size), f"{name}MB": size // (1 << 20)}
+    return json_answer(answer)

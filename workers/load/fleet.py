@@ -1,0 +1,91 @@
+"""Many senders as processes, and one loop that collects what they report.
+
+Processes come from a fork server: it imports the senders' modules once, and unlike a plain fork it is safe when the
+caller has threads. Each sender has a pipe of its own, so one that dies cannot take a shared lock with it.
+"""
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+
+from workers.load.ledger import Delivery
+from workers.load.sender import Assignment, main
+
+_START_SECONDS = 60.0
+
+
+class SenderDied(Exception):
+    """A sender's process ended before its work did: an error of this program, whose trace is on standard error."""
+
+
+class Fleet:
+    """Senders that are ready, and wait for `go`. Made by `fleet`."""
+
+    def __init__(self, processes: dict[Connection, ForkServerProcess]) -> None:
+        self._processes = processes
+
+    def go(self) -> None:
+        """Let all of them begin."""
+        for pipe in self._processes:
+            pipe.send("go")
+
+    def reports(self) -> Iterator[list[Delivery]]:
+        """What the senders report, as it comes, until all have finished; empty lists when nothing came for a while.
+
+        Raises SenderDied.
+        """
+        working = dict(self._processes)
+        while working:
+            ready = wait(list(working), timeout=0.2)
+            if not ready:
+                yield []
+            for pipe in ready:
+                assert isinstance(pipe, Connection)
+                report = _receive(pipe, working[pipe])
+                if report is None:
+                    del working[pipe]
+                else:
+                    yield report
+
+
+@contextmanager
+def fleet(assignments: Sequence[Assignment]) -> Iterator[Fleet]:
+    """Start one process per assignment and wait until all are ready; on leaving, none is left.
+
+    Raises SenderDied.
+    """
+    context = multiprocessing.get_context("forkserver")
+    # The command line too: a child of the console script imports it again, and finds it there.
+    context.set_forkserver_preload(["workers.load.sender", "workers.cli"])
+    processes: dict[Connection, ForkServerProcess] = {}
+    try:
+        for assignment in assignments:
+            here, there = context.Pipe()
+            process = context.Process(target=main, args=(assignment, there), name="sender", daemon=True)
+            process.start()
+            # Without our copy the pipe ends when the sender does.
+            there.close()
+            processes[here] = process
+        for pipe, process in processes.items():
+            if not pipe.poll(_START_SECONDS):
+                raise SenderDied(f"sender {process.pid} did not start within {_START_SECONDS:g} s")
+            _receive(pipe, process)
+        yield Fleet(processes)
+    finally:
+        for pipe, process in processes.items():
+            pipe.close()
+            if process.is_alive():
+                process.terminate()
+        for process in processes.values():
+            process.join()
+
+
+def _receive(pipe: Connection, process: ForkServerProcess) -> list[Delivery] | None:
+    try:
+        report: list[Delivery] | None = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        process.join()
+        raise SenderDied(f"sender {process.pid} ended with status {process.exitcode}") from None
+    return report

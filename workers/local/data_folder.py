@@ -1,0 +1,23 @@
+"""The data folder of `orthanc-cluster up`, as other commands see it."""
+
+from pathlib import Path
+
+from cluster.config import Settings, load_settings
+from cluster.errors import ConfigurationError
+
+CONFIGURATION = "orthanc.json"
+"""What every process of the cluster was started with."""
+ENDPOINTS = "endpoints.json"
+"""Where a running cluster can be reached."""
+
+
+def settings_of(data: Path) -> Settings:
+    """The settings of the cluster in `data`; the environment has no say, as it had none over its processes.
+
+    Raises:
+        ConfigurationError: `up` never ran on that folder.
+    """
+    file = data / CONFIGURATION
+    if not file.is_file():
+        raise ConfigurationError("--data", f"{data} holds no {CONFIGURATION}: not a folder of `orthanc-cluster up`")
+    return load_settings([file], environ={})

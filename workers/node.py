@@ -1,0 +1,103 @@
+"""An ingest node: DICOM and HTTP doors, housekeeping, and the order in which they open and close.
+
+The doors listen before the database is ready, so that probes and senders get an answer ("not now") instead of a
+refused connection; nothing is received before the gate opens. On SIGTERM the node turns not ready, finishes what it
+has in hand, and leaves.
+"""
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from types import FrameType
+
+from cluster.config import Settings, describe
+from cluster.coordinator.gate import Gate
+from cluster.ingest.intake import Intake, open_intake
+from workers import metrics
+from workers.housekeeping import Housekeeping
+from workers.http.server import HttpServer
+from workers.storescp.listener import StoreScp
+
+_LOG = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, read_metrics: Callable[[], bytes] = metrics.own_process) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: a port or folder cannot be had.
+        SchemaMismatch, DatabaseRefused: the database will not do, and waiting would not change that.
+    """
+    gate = Gate(settings)
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        gate.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    with contextlib.closing(open_intake(settings)) as intake, _doors(settings, intake, gate, read_metrics):
+        if gate.wait_until_ready():
+            with _housekeeping(settings, intake):
+                _LOG.info("orthanc-cluster node %s has started", settings.cluster.node_name)
+                stopped.wait()
+        _LOG.info("draining for at most %d s", settings.cluster.drain_seconds)
+    _LOG.info("orthanc-cluster node %s has stopped", settings.cluster.node_name)
+
+
+def tell_configuration(settings: Settings) -> None:
+    """The first lines of the log: version, files, index, storage area.
+
+    Raises:
+        ConfigurationError: there is no PostgreSQL index to write to.
+    """
+    _LOG.info("orthanc-cluster version: %s", version("orthanc-cluster"))
+    for line in describe(settings):
+        _LOG.info("%s", line)
+    settings.postgresql.conninfo()
+
+
+@contextlib.contextmanager
+def _doors(settings: Settings, intake: Intake, gate: Gate, read_metrics: Callable[[], bytes]) -> Iterator[None]:
+    scp = StoreScp(settings, intake, ready=lambda: gate.is_ready)
+    http = HttpServer(
+        settings, intake, intake.database, intake.storage, readiness=lambda: gate.reason, metrics=read_metrics
+    )
+    doors = [
+        door
+        for door, enabled in ((scp, settings.dicom.server_enabled), (http, settings.http.server_enabled))
+        if enabled
+    ]
+    opened: list[StoreScp | HttpServer] = []
+    try:
+        for door in doors:
+            door.start()
+            opened.append(door)
+        yield
+    finally:
+        gate.stop()
+        # Side by side: one door's slow sender must not take the other's time.
+        closers = [threading.Thread(target=_close, args=(door, settings.cluster.drain_seconds)) for door in opened]
+        for closer in closers:
+            closer.start()
+        for closer in closers:
+            closer.join()
+
+
+def _close(door: StoreScp | HttpServer, seconds: float) -> None:
+    door.drain(seconds)
+    door.stop()
+
+
+@contextlib.contextmanager
+def _housekeeping(settings: Settings, intake: Intake) -> Iterator[None]:
+    housekeeping = Housekeeping(intake.database, settings.postgresql.housekeeping_interval_seconds)
+    housekeeping.start()
+    try:
+        yield
+    finally:
+        housekeeping.stop()

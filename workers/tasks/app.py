@@ -1,0 +1,73 @@
+"""The Celery application: which tasks there are and how messages are handled.
+
+A message is a wake-up call and nothing more: it names a chunk in PostgreSQL, may be lost, late or delivered twice.
+"""
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, signals
+
+from cluster.bulk.ledger import Pace
+from cluster.config import Settings
+from workers.tasks.chunks import ChunkWorker
+from workers.tasks.messages import IMPORT_CHUNK, QUEUE, SWEEP, dispatch
+
+_LOG = logging.getLogger(__name__)
+
+# A chunk that takes longer is delivered a second time, where it finds the lease of the first and goes away.
+VISIBILITY_TIMEOUT_SECONDS = 300
+
+
+def make_app(settings: Settings, pace: Pace | None = None) -> Celery:
+    """The application for senders and workers alike; connects to nothing."""
+    app = Celery("orthanc-cluster", broker=settings.cluster.redis_url.get_secret_value(), set_as_current=False)
+    app.conf.update(_configuration())
+    worker = ChunkWorker(settings, pace or Pace())
+
+    @app.task(name=IMPORT_CHUNK)  # type: ignore[untyped-decorator, unused-ignore]
+    def import_chunk(job_id: str, chunk: int) -> None:
+        ledger = worker.work(UUID(job_id), chunk)
+        if ledger is not None:
+            # A finished chunk makes room in the window for another.
+            dispatch(app, ledger)
+
+    @app.task(name=SWEEP)  # type: ignore[untyped-decorator, unused-ignore]
+    def sweep() -> None:
+        dispatch(app, worker.ledger())
+
+    def open_process(**_: Any) -> None:
+        worker.open()
+
+    def close_process(**_: Any) -> None:
+        worker.close()
+
+    # After fork: neither libpq connections nor threads survive being copied into a child.
+    signals.worker_process_init.connect(open_process, weak=False)
+    signals.worker_process_shutdown.connect(close_process, weak=False)
+    return app
+
+
+def _configuration() -> dict[str, Any]:
+    return {
+        "task_default_queue": QUEUE,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.5, "interval_max": 1},
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "worker_prefetch_multiplier": 1,
+        "worker_redirect_stdouts": False,
+        "worker_hijack_root_logger": False,
+        # Tasks that lost the broker finish anyway: the ledger is in PostgreSQL.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_timeout": 5,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+        },
+    }

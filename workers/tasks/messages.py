@@ -1,0 +1,59 @@
+"""Sending messages: after the commit that says so, and never more than an id."""
+
+from collections.abc import Iterable
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from cluster.bulk.ledger import ChunkId, Ledger
+from cluster.errors import BrokerUnavailable
+
+QUEUE = "orthanc-cluster"
+IMPORT_CHUNK = "orthanc_cluster.import_chunk"
+SWEEP = "orthanc_cluster.sweep"
+
+
+def dispatch(app: Celery, ledger: Ledger) -> None:
+    """Send a message for every chunk that needs one, of whatever job.
+
+    Raises:
+        BrokerUnavailable: the chunks that got none are due again after a while.
+        ClusterError: the database did not answer.
+    """
+    send_chunks(app, ledger.take_due())
+
+
+def send_chunks(app: Celery, chunks: Iterable[ChunkId]) -> None:
+    """Wake workers up for these chunks; raises BrokerUnavailable."""
+    try:
+        for job_id, chunk in chunks:
+            app.send_task(IMPORT_CHUNK, (str(job_id), chunk), ignore_result=True)
+    except (OperationalError, OSError) as error:
+        raise BrokerUnavailable(f"{broker_address(app)}: {error}") from error
+
+
+def ask_for_sweep(app: Celery, expires_seconds: float) -> None:
+    """Have some worker look for chunks that need a message; raises BrokerUnavailable.
+
+    Expires, so that sweeps do not gather while no worker runs.
+    """
+    try:
+        app.send_task(SWEEP, expires=expires_seconds, ignore_result=True, retry=False)
+    except (OperationalError, OSError) as error:
+        raise BrokerUnavailable(f"{broker_address(app)}: {error}") from error
+
+
+def check_broker(app: Celery) -> None:
+    """Raises BrokerUnavailable unless the broker answers within a few seconds."""
+    with app.connection_for_write() as connection:
+        known: tuple[type[Exception], ...] = (OperationalError, OSError, *connection.connection_errors)
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0.5, timeout=5)
+            connection.default_channel.client.ping()
+        except known as error:
+            raise BrokerUnavailable(f"{broker_address(app)}: {error}") from error
+
+
+def broker_address(app: Celery) -> str:
+    """The broker's URL without its password."""
+    return str(app.connection_for_write().as_uri())
