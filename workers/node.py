@@ -20,6 +20,7 @@ from workers import metrics
 from workers.housekeeping import Housekeeping
 from workers.http.server import HttpServer
 from workers.storescp.listener import StoreScp
+from workers.upper_layer.pdu import DEFAULT_MAXIMUM_LENGTH
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def tell_configuration(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def _doors(settings: Settings, intake: Intake, gate: Gate, read_metrics: Callable[[], bytes]) -> Iterator[None]:
-    scp = StoreScp(settings, intake, ready=lambda: gate.is_ready)
+    scp = StoreScp(settings, intake, ready=lambda: gate.is_ready, maximum_pdu_length=_maximum_pdu_length(settings))
     http = HttpServer(
         settings, intake, intake.database, intake.storage, readiness=lambda: gate.reason, metrics=read_metrics
     )
@@ -86,6 +87,12 @@ def _doors(settings: Settings, intake: Intake, gate: Gate, read_metrics: Callabl
             closer.start()
         for closer in closers:
             closer.join()
+
+
+def _maximum_pdu_length(settings: Settings) -> int:
+    # Orthanc's default of 16384 is for its own receiver; ours is faster with few large PDUs.
+    configured = "maximum_pdu_length" in settings.dicom.model_fields_set
+    return settings.dicom.maximum_pdu_length if configured else DEFAULT_MAXIMUM_LENGTH
 
 
 def _close(door: StoreScp | HttpServer, seconds: float) -> None:

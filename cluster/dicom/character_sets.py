@@ -57,9 +57,10 @@ _TERMS: dict[str, str] = {
     **{f"ISO_IR {number}": DEFAULT_ENCODINGS[name] for number, name in _SINGLE_BYTE.items()},
     **{f"ISO 2022 IR {number}": DEFAULT_ENCODINGS[name] for number, name in _SINGLE_BYTE.items()},
 }
-_ESCAPED_ONLY = frozenset({"iso2022_jp_2", "euc_kr", "gb2312"})
+_EXTENSION_TERMS = _TERMS | {"ISO 2022 IR 159": "iso2022_jp_2"}
 
-# What follows an escape sequence, until the next one. Two-byte sets in G0 keep theirs: Python's codec wants it.
+# Single-byte and Korean and Chinese sets go to G1: escape sequence to codec. Two-byte sets in G0 keep their escape
+# sequence, Python's codec wants it.
 _G1_SETS = {
     b"\x1b-A": "latin-1",
     b"\x1b-B": "iso8859-2",
@@ -77,6 +78,7 @@ _G1_SETS = {
 }
 _TWO_BYTE_G0_SETS = frozenset({b"\x1b$B", b"\x1b$@", b"\x1b$(D"})
 _ESCAPE_SEQUENCE = re.compile(rb"(\x1b[\x20-\x2f]+[\x30-\x7e]|\x1b\$[@B])")
+_SHIFTS = re.compile(r"[\x0e\x0f]|\x1b[NOno|}~]")
 
 # PS3.5 6.1.2.5.3: after these the character set of the first value is in force again.
 _DELIMITER = re.compile(rb"[\\\t\n\f\r]")
@@ -88,45 +90,87 @@ _TEXT_VRS = frozenset({b"ST", b"LT", b"UT"})
 
 @dataclass(frozen=True, slots=True)
 class CharacterSet:
-    """How the bytes of a data set's strings become text."""
+    """How the bytes of a data set's strings become text.
+
+    `codec` is Python's name of the first character set, `extensions` those of all, empty without code extensions.
+    """
 
     codec: str
-    code_extensions: bool
+    extensions: frozenset[str] = frozenset()
 
     def decode(self, value: bytes, vr: bytes = b"LO") -> str:
         """Text of a string value; never raises.
 
         `vr` matters where a backslash is, or is not, a separator, and for the components of person names.
         """
-        if self.code_extensions and b"\x1b" in value:
-            return self._decode_escaped(value, vr)
-        return self._decode_plain(value, vr)
-
-    def _decode_plain(self, value: bytes, vr: bytes) -> str:
-        if self.codec == "ascii":
-            return value.translate(None, _NOT_ASCII_TEXT).decode("ascii")
-        if self.codec == "shift_jis" and b"\\" in value and vr not in _TEXT_VRS:
-            # 0x5C separates values even where it could be the second byte of a character (interop/tags.md).
-            return "\\".join(part.decode("shift_jis", "ignore") for part in value.split(b"\\"))
-        return value.decode(self.codec, "ignore")
+        if self.extensions:
+            return _SHIFTS.sub("", self._decode_escaped(value, vr))
+        return _decode(self.codec, value, vr)
 
     def _decode_escaped(self, value: bytes, vr: bytes) -> str:
         delimiter = _PERSON_NAME_DELIMITER if vr == b"PN" else _DELIMITER
         first, *rest = _ESCAPE_SEQUENCE.split(value)
-        text = [self._decode_plain(first, vr)]
+        text = [_decode(self.codec, first, vr)]
         for escape, segment in zip(rest[::2], rest[1::2], strict=True):
-            if escape in _TWO_BYTE_G0_SETS:
-                text.append((escape + segment).decode("iso2022_jp_2", "ignore"))
+            if escape in _TWO_BYTE_G0_SETS and "iso2022_jp_2" in self.extensions:
+                text.append(_decode("iso2022_jp_2", escape + segment, vr))
                 continue
+            codec = _G1_SETS.get(escape, self.codec)
             found = delimiter.search(segment)
             end = found.start() if found else len(segment)
-            codec = _G1_SETS.get(escape)
-            if codec is None:
-                end = 0
-            else:
-                text.append(segment[:end].decode(codec, "ignore"))
-            text.append(self._decode_plain(segment[end:], vr))
+            text.append(_decode(codec if codec in self.extensions else self.codec, segment[:end], vr))
+            text.append(_decode(self.codec, segment[end:], vr))
         return "".join(text)
+
+
+def _decode(codec: str, value: bytes, vr: bytes) -> str:
+    if codec == "ascii":
+        return value.translate(None, _NOT_ASCII_TEXT).decode("ascii")
+    if codec == "utf-8":
+        return _decode_utf8(value)
+    if codec == "shift_jis":
+        return _decode_shift_jis(value, vr)
+    if codec == "tis-620":
+        # TIS-620 has nothing there; Python's codec has the controls of Latin-1.
+        value = value.translate(None, bytes(range(0x80, 0xA1)))
+    return value.decode(codec, "ignore")
+
+
+def _decode_shift_jis(value: bytes, vr: bytes) -> str:
+    """JIS X 0201 has a yen sign and an overline where ASCII has backslash and tilde.
+
+    0x5C separates values even where it could be the second byte of a character, but not in texts (interop/tags.md).
+    """
+    if vr in _TEXT_VRS:
+        text = value.decode("shift_jis", "ignore").replace("\\", "¥")
+    else:
+        text = "\\".join(part.decode("shift_jis", "ignore") for part in value.split(b"\\"))
+    return text.replace("~", "‾")
+
+
+def _decode_utf8(value: bytes) -> str:
+    """Skip what is not UTF-8, and as much of it as Boost, and so Orthanc, skips.
+
+    That is the first byte and those that were read as its continuation, with the one that turned out to be none:
+    Latin-1 text labelled as UTF-8 loses the character after each accent.
+    """
+    text = []
+    while True:
+        try:
+            text.append(value.decode())
+        except UnicodeDecodeError as error:
+            text.append(value[: error.start].decode())
+            value = value[error.start :]
+            lead = value[0]
+            continuation = 0 if lead < 0xC2 or lead > 0xF4 else 1 if lead < 0xE0 else 2 if lead < 0xF0 else 3
+            end = 1
+            while end <= continuation and value[end : end + 1]:
+                end += 1
+                if not 0x80 <= value[end - 1] < 0xC0:
+                    break
+            value = value[end:]
+        else:
+            return "".join(text)
 
 
 @lru_cache(maxsize=256)
@@ -136,14 +180,24 @@ def character_set(specific: bytes | None, default_encoding: str) -> CharacterSet
     Raises ConfigurationError if `default_encoding` is no value of the option DefaultEncoding.
     """
     values = (specific or b"").split(b"\0", 1)[0].decode("latin-1").split("\\")
-    term = next((value.strip().upper() for value in values if value.strip()), None)
-    if term is None:
-        if default_encoding not in DEFAULT_ENCODINGS:
-            raise ConfigurationError(
-                "DefaultEncoding", f"{default_encoding!r} is none of {', '.join(DEFAULT_ENCODINGS)}"
-            )
+    terms = [_MISSPELT.sub(_correct, value.strip().upper()) for value in values]
+    first = next(filter(None, terms), None)
+    if first is not None:
+        codec = _TERMS.get(first, "ascii")
+    elif default_encoding in DEFAULT_ENCODINGS:
         codec = DEFAULT_ENCODINGS[default_encoding]
     else:
-        corrected = re.sub(r"^ISO_(2022_)?IR_", lambda match: "ISO 2022 IR " if match[1] else "ISO_IR ", term)
-        codec = _TERMS.get(corrected, "ascii")
-    return CharacterSet(codec, code_extensions=len(values) > 1 or codec in _ESCAPED_ONLY)
+        known = ", ".join(DEFAULT_ENCODINGS)
+        raise ConfigurationError("DefaultEncoding", f"{default_encoding!r} is none of {known}")
+    if len(terms) == 1:
+        return CharacterSet(codec)
+    return CharacterSet(
+        codec, frozenset({codec} | {_EXTENSION_TERMS[term] for term in terms if term in _EXTENSION_TERMS})
+    )
+
+
+_MISSPELT = re.compile("^ISO_(2022_)?IR_")
+
+
+def _correct(misspelt: re.Match[str]) -> str:
+    return "ISO 2022 IR " if misspelt[1] else "ISO_IR "

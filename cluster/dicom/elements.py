@@ -23,7 +23,7 @@ MAXIMUM_WANTED_BYTES = 64 * 1024
 """A wanted value of more bytes is not read. No value with a length of 16 bits has as many."""
 
 Value = tuple[bytes, bytes | None]
-"""VR (empty in implicit VR) and bytes; None for too many bytes, and for items or fragments, whose VR is then SQ."""
+"""VR (empty in implicit VR) and bytes; None if they are too many to be read."""
 
 _NEVER_ORDINARY = CONTAINER_TAGS | {PIXEL_DATA}
 
@@ -33,7 +33,7 @@ class Outline:
     """What a walk found at the top level.
 
     `sequences` holds, for the wanted tags that are sequences, the coding and the bytes of their items, delimiters
-    included. An element that occurs twice counts as it is the last time, as in Orthanc's summary and in pydicom.
+    included. An element that occurs twice counts as it is the first time, as in DCMTK and so in Orthanc.
     """
 
     values: dict[int, Value] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def walk(window: Window, start: int, coding: Coding, wanted: frozenset[int]) -> 
                 ordinary = length != UNDEFINED_LENGTH and tag not in _NEVER_ORDINARY
             following = at + 8 + length
             if ordinary and following <= loaded:
-                if tag in wanted:
+                if tag in wanted and tag not in values:
                     values[tag] = (vr, data[at + 8 : following])
                 at = following
                 continue
@@ -88,13 +88,13 @@ def _visit(window: Window, position: int, coding: Coding, wanted: frozenset[int]
         following = header.value_at + header.length
         if following > window.size:
             refuse_length(header.tag, position, header.length, window.size - header.value_at)
-    if header.tag == PIXEL_DATA:
+    if header.tag == PIXEL_DATA and outline.pixel_data_at is None:
         outline.pixel_data_at, outline.pixel_data_vr = position, header.vr
-    elif header.tag in wanted:
+    elif header.tag in wanted and header.tag not in outline.values:
         size = following - header.value_at
         taken = window.take(header.value_at, size) if size <= MAXIMUM_WANTED_BYTES else None
-        outline.values[header.tag] = (b"SQ", None) if container else (header.vr, taken)
-        inner = content_coding(header, coding) if container else None
-        if inner and taken is not None:
-            outline.sequences[header.tag] = (inner, taken)
+        if not container:
+            outline.values[header.tag] = (header.vr, taken)
+        elif taken is not None and (inner := content_coding(header, coding)):
+            outline.sequences.setdefault(header.tag, (inner, taken))
     return following

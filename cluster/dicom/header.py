@@ -56,7 +56,7 @@ _WANTED = frozenset(tag for tags in _MAIN for tag, _, _ in tags) | {
 _INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
 
 Texts = dict[int, str | None]
-"""Text by tag, for the tags that are present; None if the value is binary, a sequence or too long."""
+"""Text by tag, for the tags that are present and no sequence; None if the value is binary or too long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, keyword_for_tag
 
 from cluster.dicom.character_sets import CharacterSet
 from cluster.dicom.nesting import (
@@ -97,8 +97,13 @@ def _is_private_creator(tag: int) -> bool:
 
 
 def _keyword(tag: int) -> str:
-    """Name of a tag in DCMTK's dictionary, which is the standard's keyword where it has one."""
-    return "PrivateCreator" if _is_private_creator(tag) else keyword_for_tag(tag) or _UNKNOWN
+    """Name of a tag in DCMTK's dictionary: the standard's keyword where it has one, marked if it is retired."""
+    if tag & 0xFFFF == 0:
+        return "GenericGroupLength"
+    if _is_private_creator(tag):
+        return "PrivateCreator"
+    keyword = keyword_for_tag(tag) or _UNKNOWN
+    return f"RETIRED_{keyword}" if dictionary_has_tag(tag) and dictionary_is_retired(tag) else keyword
 
 
 def _key(tag: int) -> str:

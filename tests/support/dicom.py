@@ -42,7 +42,7 @@ def make_file(**keywords: Any) -> bytes:
     dataset = make_dataset(**keywords)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", CTImageStorage)
-    meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "2.25.9")
+    meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID") or "2.25.9"
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = "2.25.123"
     dataset.file_meta = meta

@@ -1,76 +1,80 @@
 """``orthanc-cluster load``."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import click
 from rich.console import Console
 
 from cluster.config import Settings, load_settings
 from cluster.errors import ConfigurationError
 from workers.load.fleet import SenderDied
-from workers.load.options import LoadOptions
+from workers.load.options import LoadOptions, parse_targets
 from workers.load.report import as_json, print_result, progress_bar
 from workers.load.run import run_load
+from workers.load.sender import Target
 from workers.local.registry import find_by_dicom
 
 CONFIGURATION_OF_UP = "orthanc.json"
 
 
-def load_command(
-    *,
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("load")
+@click.option("--target", required=True, metavar="HOST:PORT[,HOST:PORT…]", help="DICOM nodes; senders take turns.")
+@click.option("--senders", type=int, default=4, show_default=True, help="Processes that send at the same time.")
+@click.option("--instances", type=int, default=1000, show_default=True, help="Of all senders together.")
+@click.option("--size", default="small", show_default=True, help="small: 30 KB, ct: 526 KB, mixed: both and others.")
+@click.option("--same-study", is_flag=True, help="Half of the senders push parts of the same studies.")
+@click.option("--called-aet", help="AE title of the nodes; the configured one if not given.")
+@click.option("--config", "configuration", type=_PATH, multiple=True, help="Where database and storage area are.")
+@click.option("--data", type=_PATH, help="Folder of an `orthanc-cluster up`, instead of --config.")
+@click.option("--json", "json_file", type=_PATH, help="Write the result to this file.")
+@click.option("--ledger", type=_PATH, help="Keep the ledger of what was acknowledged in this new SQLite file.")
+@click.option("--time-limit", type=float, default=60.0, show_default=True, help="Seconds to try for one instance.")
+@click.option("--seed", type=int, help="That of an earlier run, to send the same instances again.")
+@click.option("--count-orphans", is_flag=True, help="Also count files without a row; walks the storage area.")
+def load(
     target: str,
-    configuration: Sequence[Path] = (),
-    data: Path | None = None,
-    senders: int = 4,
-    instances: int = 1000,
-    size: str = "small",
-    same_study: bool = False,
-    called_aet: str | None = None,
-    json_file: Path | None = None,
-    ledger: Path | None = None,
-    time_limit_seconds: float = 60.0,
-    seed: int | None = None,
-    count_orphans: bool = False,
-) -> int:
-    """Send, check, print; returns 0 if everything acknowledged is there, once and unchanged, and 1 if not.
+    configuration: Sequence[Path],
+    data: Path | None,
+    json_file: Path | None,
+    same_study: bool,
+    time_limit: float,
+    **options: Any,
+) -> None:
+    """Send synthetic studies over C-STORE, then check each acknowledged instance in database and storage area.
 
-    `target` is ``HOST:PORT[,HOST:PORT…]``.
-
-    Raises:
-        ConfigurationError: a wrong option, or a cluster that cannot be used; nothing was sent.
-        Transient, DatabaseRefused: the database cannot be asked.
+    Exit status 0: everything sent was acknowledged and is there, once and unchanged; 1: not so; 2: nothing was sent.
     """
-    targets = [part.strip() for part in target.split(",")]
+    targets = parse_targets(target)
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise ConfigurationError("--json", f"{json_file.parent} is no folder")
-    options = LoadOptions(
+    load_options = LoadOptions(
         targets=targets,
         settings=find_settings(configuration, data, targets),
-        senders=senders,
-        instances=instances,
-        size=size,
         shared_studies=same_study,
-        seed=seed,
-        time_limit_seconds=time_limit_seconds,
-        called_aet=called_aet,
-        ledger=ledger,
-        count_orphans=count_orphans,
+        time_limit_seconds=time_limit,
+        **options,
     )
     console = Console()
     try:
-        with progress_bar(console, instances) as progress:
-            result = run_load(options, progress)
+        with progress_bar(console) as progress:
+            result = run_load(load_options, progress)
     except SenderDied as error:
         console.print(str(error), style="bold red", highlight=False)
-        return 1
+        sys.exit(1)
     if json_file is not None:
         json_file.write_text(json.dumps(as_json(result), indent=2, ensure_ascii=False) + "\n", "utf-8")
     print_result(result, console)
-    return 0 if result.passed else 1
+    sys.exit(0 if result.passed else 1)
 
 
-def find_settings(configuration: Sequence[Path], data: Path | None, targets: Sequence[str]) -> Settings:
+def find_settings(configuration: Sequence[Path], data: Path | None, targets: Sequence[Target]) -> Settings:
     """The settings of the cluster behind `targets`: as given, else those of the running `up` that has such a door.
 
     Raises ConfigurationError.
@@ -80,7 +84,7 @@ def find_settings(configuration: Sequence[Path], data: Path | None, targets: Seq
     if configuration:
         return load_settings(configuration)
     if data is None:
-        data = next((folder for folder in map(find_by_dicom, targets) if folder is not None), None)
+        data = next((folder for folder in map(find_by_dicom, map(str, targets)) if folder is not None), None)
     if data is None:
         raise ConfigurationError(
             "--target",

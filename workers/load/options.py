@@ -1,6 +1,5 @@
 """What to send, where, and how to check it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from workers.load.studies import SIZES
 class LoadOptions:
     """Options of one run. Raises ConfigurationError for a value that makes no sense."""
 
-    targets: Sequence[str]
-    """``host:port`` each; senders take turns. An IPv6 address stands in brackets."""
+    targets: tuple[Target, ...]
+    """Senders take turns in them."""
     settings: Settings
     """Of the cluster behind the targets: index, storage area and AE title."""
     senders: int = 4
@@ -38,7 +37,6 @@ class LoadOptions:
 
     def __post_init__(self) -> None:
         self._require("--target", bool(self.targets), "is missing: HOST:PORT, several separated by commas")
-        _ = self.doors
         self._require("--senders", self.senders >= 1, "must be at least 1")
         self._require("--instances", self.instances >= 1, "must be at least 1")
         self._require("--size", self.size in SIZES, f"must be one of {', '.join(SIZES)}, not {self.size!r}")
@@ -46,15 +44,15 @@ class LoadOptions:
         self._require("--time-limit", self.time_limit_seconds > 0, "must be more than 0")
         self._require("--ledger", self.ledger is None or not self.ledger.exists(), "must be a new file")
 
-    @property
-    def doors(self) -> tuple[Target, ...]:
-        """The targets, read."""
-        return tuple(map(_parse_target, self.targets))
-
     @staticmethod
     def _require(option: str, met: bool, reason: str) -> None:
         if not met:
             raise ConfigurationError(option, reason)
+
+
+def parse_targets(text: str) -> tuple[Target, ...]:
+    """Read ``HOST:PORT[,HOST:PORT…]``; an IPv6 address stands in brackets. Raises ConfigurationError."""
+    return tuple(_parse_target(part.strip()) for part in text.split(","))
 
 
 def _parse_target(text: str) -> Target:

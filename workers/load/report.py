@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from workers.load.run import LoadResult
+from workers.load.run import LoadResult, Progress
 
 
 def as_json(result: LoadResult) -> dict[str, Any]:
@@ -89,12 +90,17 @@ def verdict(result: LoadResult) -> str:
 
 
 @contextmanager
-def progress_bar(console: Console, planned: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(console: Console) -> Iterator[Callable[[Progress], None]]:
     """A bar while sending; yields what `run_load` wants as `progress`."""
-    columns = (TextColumn("acknowledged"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("acknowledged", total=planned)
-        yield lambda acknowledged: bar.update(task, completed=acknowledged)
+    columns = (TextColumn("acknowledged"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[retries]}"))
+    with ProgressBar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("acknowledged", total=None, retries="")
+
+        def show(progress: Progress) -> None:
+            again = f"{progress.retries:,} sent again" if progress.retries else ""
+            bar.update(task, total=progress.planned, completed=progress.acknowledged, retries=again)
+
+        yield show
 
 
 def _counted(number: int, good: bool) -> str:

@@ -23,6 +23,16 @@ _LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: numbers of instances, and of attempts beyond the first of each."""
+
+    planned: int
+    sent: int
+    acknowledged: int
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoadResult:
     """What a run found out; ``lost nothing, doubled nothing`` is `passed`."""
 
@@ -74,10 +84,10 @@ class LoadResult:
         return self.planned == self.sent == self.acknowledged and self.findings.clean
 
 
-def run_load(options: LoadOptions, progress: Callable[[int], None] | None = None) -> LoadResult:
+def run_load(options: LoadOptions, progress: Callable[[Progress], None] | None = None) -> LoadResult:
     """Send and check; blocks, and may run in any thread. An exception out of `progress` ends the run.
 
-    `progress` is called several times a second, in this thread, with the number of instances acknowledged so far.
+    `progress` is called several times a second, in this thread.
 
     Raises:
         ConfigurationError: a target, the database or the storage area cannot be used; nothing was sent.
@@ -89,7 +99,7 @@ def run_load(options: LoadOptions, progress: Callable[[int], None] | None = None
     database.open()
     try:
         _look_at_archive(options, database)
-        for target in options.doors:
+        for target in options.targets:
             _look_at_target(options, target)
         with _ledger(options) as ledger:
             started_at = _send(options, seed, ledger, progress or (lambda _: None))
@@ -137,7 +147,7 @@ def _ledger(options: LoadOptions) -> Iterator[Ledger]:
         yield ledger
 
 
-def _send(options: LoadOptions, seed: int, ledger: Ledger, progress: Callable[[int], None]) -> float:
+def _send(options: LoadOptions, seed: int, ledger: Ledger, progress: Callable[[Progress], None]) -> float:
     """Run the senders to their end and return when they began."""
     assignments = [
         Assignment(
@@ -145,7 +155,7 @@ def _send(options: LoadOptions, seed: int, ledger: Ledger, progress: Callable[[i
             portion=portion,
             size=options.size,
             seed=seed,
-            targets=options.doors,
+            targets=options.targets,
             calling_aet=options.calling_aet,
             called_aet=options.called_aet or options.settings.dicom.aet,
             time_limit_seconds=options.time_limit_seconds,
@@ -153,14 +163,16 @@ def _send(options: LoadOptions, seed: int, ledger: Ledger, progress: Callable[[i
         for sender, portion in enumerate(portions(options.senders, options.instances, options.shared_studies))
         if portion.numbers
     ]
-    acknowledged = 0
+    sent = acknowledged = attempts = 0
     with fleet(assignments) as senders:
         started_at = time.monotonic()
         senders.go()
         for report in senders.reports():
             ledger.add(report)
+            sent += len(report)
             acknowledged += sum(delivery.acknowledged_at is not None for delivery in report)
-            progress(acknowledged)
+            attempts += sum(delivery.attempts for delivery in report)
+            progress(Progress(options.instances, sent, acknowledged, attempts - sent))
     return started_at
 
 

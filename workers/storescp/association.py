@@ -172,9 +172,10 @@ class Association:
         if isinstance(end, Released):
             log.info("association of %s released after %d instances", self._peer, self._instances)
             return pdu.RELEASE_RP
-        log.warning("association of %s ended after %d instances: %s", self._peer, self._instances, end)
-        if isinstance(end, Interrupted):
-            return self._release()
+        level = logging.INFO if isinstance(end, Interrupted) else logging.WARNING
+        log.log(level, "association of %s ended after %d instances: %s", self._peer, self._instances, end)
+        if isinstance(end, Interrupted) and self._established:
+            return pdu.abort_by_user() if self._stream.interrupt_now else self._release()
         if isinstance(end, ProtocolViolation):
             # Who breaks the rules before an association exists gets the user's A-ABORT (PS3.8 table 9-10, AA-1).
             return pdu.abort_by_provider(end.reason) if self._established else pdu.abort_by_user()
@@ -184,8 +185,6 @@ class Association:
 
     def _release(self) -> bytes:
         """Ask the peer for release; return the A-ABORT if it does not agree soon."""
-        if not self._established:
-            return b""
         self._stream.interrupt_when_idle = False
         self._stream.patience_seconds = _RELEASE_SECONDS
         deadline = time.monotonic() + _RELEASE_SECONDS

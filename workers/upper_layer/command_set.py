@@ -32,6 +32,7 @@ _NO_DATA_SET = 0x0101
 _DATA_SET = 0x0001
 _MEDIUM_PRIORITY = 0x0000
 
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ELEMENT = struct.Struct("<HHI")
 _US = struct.Struct("<H")
 _UL = struct.Struct("<I")
@@ -101,8 +102,9 @@ def _number(elements: dict[int, bytes], element: int) -> int | None:
 
 
 def _text(elements: dict[int, bytes], element: int) -> str:
-    # What is not ASCII cannot be a UID; the replacement character makes it fail where UIDs are compared.
-    return elements.get(element, b"").rstrip(b"\0 ").lstrip(b" ").decode("ascii", "replace")
+    # What is not printable ASCII cannot be a UID: the replacement keeps it out of logs, and of the storage area.
+    text = elements.get(element, b"").strip(b"\0 ").decode("ascii", "replace")
+    return text if text.isprintable() else _REPLACEMENT
 
 
 def store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:

@@ -39,6 +39,7 @@ DECLARE
     -- What this call has to bring into existence: the instances to be stored, and their ancestors.
     needed boolean[] := array_fill(true, ARRAY[cardinality(resource_public_ids)]);
     completed integer[];
+    found_id bigint;
     existing record;
     r record;
 BEGIN
@@ -61,7 +62,13 @@ BEGIN
             name := existing.public_id;
             RETURN NEXT;
         ELSE
-            PERFORM DeleteResource(existing.internalId);
+            BEGIN
+                PERFORM DeleteResource(existing.internalId);
+            EXCEPTION WHEN not_null_violation OR foreign_key_violation THEN
+                -- Another session overwrote the same instance, or gave an emptied parent a new child.
+                RAISE serialization_failure
+                    USING MESSAGE = 'a resource to be overwritten was changed by another session';
+            END;
             RETURN QUERY SELECT 'Removed', d.uuid::text FROM DeletedFiles d;
         END IF;
     END LOOP;
@@ -109,9 +116,10 @@ BEGIN
                 is_new[r.number] := true;
             ELSIF lvl < 3 THEN
                 -- Another batch created it between our look and our insert, and has committed since.
-                SELECT res.internalId INTO internal_ids[r.number]
+                SELECT res.internalId INTO found_id
                   FROM Resources res WHERE res.publicId = resource_public_ids[r.number] AND res.resourceType = lvl
                    FOR KEY SHARE;
+                internal_ids[r.number] := found_id;
             END IF;
             IF internal_ids[r.number] IS NULL THEN
                 RAISE serialization_failure

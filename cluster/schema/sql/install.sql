@@ -466,11 +466,13 @@ DECLARE
     internal_ids bigint[] := ARRAY[NULL, NULL, NULL, NULL]::bigint[];
     is_new bigint[] := ARRAY[0, 0, 0, 0]::bigint[];
     first_level integer := 0;
+    found_id bigint;
 BEGIN
-    SELECT se.internalId, st.internalId, st.parentId INTO internal_ids[3], internal_ids[2], internal_ids[1]
+    SELECT se.internalId, st.internalId, st.parentId INTO series_internal_id, study_internal_id, patient_internal_id
       FROM Resources se JOIN Resources st ON st.internalId = se.parentId
      WHERE se.publicId = series_public_id AND se.resourceType = 2;
-    IF internal_ids[3] IS NOT NULL THEN
+    IF FOUND THEN
+        internal_ids := ARRAY[patient_internal_id, study_internal_id, series_internal_id, NULL];
         first_level := 3;
     END IF;
 
@@ -478,13 +480,14 @@ BEGIN
         INSERT INTO Resources (resourceType, publicId, parentId, childCount)
         VALUES (level, public_ids[level + 1], CASE WHEN level > 0 THEN internal_ids[level] END, 0)
         ON CONFLICT (publicId) DO NOTHING
-        RETURNING internalId INTO internal_ids[level + 1];
+        RETURNING internalId INTO found_id;
         IF FOUND THEN
             is_new[level + 1] := 1;
         ELSE
-            SELECT r.internalId INTO internal_ids[level + 1]
+            SELECT r.internalId INTO found_id
               FROM Resources r WHERE r.publicId = public_ids[level + 1] AND r.resourceType = level;
         END IF;
+        internal_ids[level + 1] := found_id;
     END LOOP;
 
     IF is_new[4] = 1 THEN

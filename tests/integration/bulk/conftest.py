@@ -108,7 +108,8 @@ class BulkCluster:
             return int(client.llen("orthanc-cluster"))
 
     def log(self) -> str:
-        return (self.folder / "worker.log").read_text("utf-8", "replace")
+        log = self.folder / "worker.log"
+        return log.read_text("utf-8", "replace") if log.exists() else ""
 
     def stop(self) -> None:
         for worker in self.workers:
@@ -153,6 +154,7 @@ def cluster(
     cluster = BulkCluster(database_uri, redis.url, storage_directory, tmp_path_factory.mktemp("bulk"))
     yield cluster
     cluster.stop()
+    print(cluster.log())  # pytest shows it for a test that failed
 
 
 @pytest.fixture

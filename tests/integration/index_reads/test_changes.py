@@ -1,6 +1,6 @@
 """The log of changes, against interop/rest.md 7 and the invariant of cluster/index/changes.py."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -99,23 +99,26 @@ def test_a_follower_sees_every_change_once_in_order_while_others_write(
         [[instance_rows(SeriesInstanceUID=f"2.25.{writer % 3}", InstanceNumber=n) for n in range(3)] for _ in range(8)]
         for writer in range(8)
     ]
-    writers = [
-        threading.Thread(target=lambda work=work: [store_instances(database, "Never", batch) for batch in work])
-        for work in batches
-    ]
+
+    def write(work):
+        for batch in work:
+            store_instances(database, "Never", batch)
+
     # When somebody follows the log meanwhile, in pages too small to catch up at once
-    for writer in writers:
-        writer.start()
     seen: list[int] = []
     last = 0
-    while True:
-        finished = not any(writer.is_alive() for writer in writers)
-        page = changes_since(database, last, 5)
-        assert page.last >= last
-        seen += numbers(page)
-        last = page.last
-        if finished and page.done:
-            break
+    with ThreadPoolExecutor(len(batches)) as writers:
+        writing = [writers.submit(write, work) for work in batches]
+        while True:
+            finished = all(future.done() for future in writing)
+            page = changes_since(database, last, 5)
+            assert page.last >= last
+            seen += numbers(page)
+            last = page.last
+            if finished and page.done:
+                break
+    for future in writing:
+        future.result()
     # Then nothing was missed, repeated or out of order
     assert seen == [seq for (seq,) in sql("SELECT seq FROM Changes ORDER BY seq")]
     assert len(seen) >= 8 * 8 * 3

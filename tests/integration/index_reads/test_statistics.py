@@ -1,9 +1,9 @@
 """Totals and housekeeping, against interop/schema.md 5 and 11."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -57,15 +57,21 @@ def test_exact_before_and_after_folding_and_after_deletion(database: Database, s
 
 def test_exact_while_others_write_and_fold(database: Database, sql: Sql) -> None:
     batches = [[instance_rows(PatientID=f"P{n}") for _ in range(4)] for n in range(20)]
-    writer = threading.Thread(target=lambda: [store_instances(database, "Never", batch) for batch in batches])
+
+    def write() -> None:
+        for batch in batches:
+            store_instances(database, "Never", batch)
+
+    writers = ThreadPoolExecutor(1)
     keepers = [Housekeeping(database, 0.001) for _ in range(2)]
     for keeper in keepers:
         keeper.start()
-    writer.start()
+    writing = writers.submit(write)
     seen = [0]
-    while writer.is_alive():
+    while not writing.done():
         seen.append(read_statistics(database).instances)
-    writer.join()
+    writing.result()
+    writers.shutdown()
     for keeper in keepers:
         keeper.stop()
     # Each batch is seen whole and once, and nothing that was seen is ever lost.

@@ -72,12 +72,18 @@ class Collector:
             raise self.error
         with self.changed:
             self.under_way += 1
+            self.changed.notify_all()
         return Received(origin, sop_class_uid, sop_instance_uid, collector=self)
 
     def nothing_under_way(self) -> bool:
         """Wait until every reception has been left."""
         with self.changed:
             return self.changed.wait_for(lambda: self.under_way == 0, 10)
+
+    def so_many_under_way(self, number: int) -> bool:
+        """Wait until `number` receptions have begun and none of them has been left."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self.under_way == number, 10)
 
 
 class StartScp(Protocol):

@@ -35,6 +35,12 @@ def store_command(sop_instance_uid: str = "1.2.3") -> bytes:
     return command_set.store_request(1, CT, sop_instance_uid)
 
 
+def as_command(command: bytes, command_field: int) -> bytes:
+    """Return `command` with another command field."""
+    start = command.index(struct.pack("<HHI", 0, 0x0100, 2)) + 8
+    return command[:start] + struct.pack("<H", command_field) + command[start + 2 :]
+
+
 class Peer:
     """A raw connection; `replies` are whole PDUs."""
 

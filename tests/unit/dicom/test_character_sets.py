@@ -29,7 +29,13 @@ def decoded(specific: bytes | None, value: bytes, vr: bytes = b"PN", default: st
         (b"ISO-IR 100", b"\xc9RIC", "RIC"),
         (b"ISO 2022_IR 100", b"\xc9RIC", "RIC"),
         (b"UTF-8", "ÉRIC".encode(), "RIC"),
-        (b"ISO_IR 192", b"A\xff\xc3B\xe2\x82C\xc9", "ABC"),
+        # Not UTF-8: a byte that starts nothing, continuations that are none, the end too early
+        (b"ISO_IR 192", b"A\xffB", "AB"),
+        (b"ISO_IR 192", b"A\x80B\xfcC", "ABC"),
+        (b"ISO_IR 192", b"\xc9RIC", "IC"),
+        (b"ISO_IR 192", b"A\xff\xc3B\xe2\x82C\xc9", "A"),
+        (b"ISO_IR 192", b"\xe2\x82\xacA\xf0\x9f\xe9B\xc3\xa9\xe2\x82", "€ABé"),
+        (b"ISO_IR 192", b"\xed\xa0\x80A\xe0\x80\x80B\xf4\x90\x80\x80C", "ABC"),
         (b"ISO_IR 6", b"A\tB\nC\x01D\x7fE", "AB\nCDE"),
         (b"ISO_IR 100", b"A\tB\nC\x01D", "A\tB\nC\x01D"),
         (b"ISO_IR 101", b"\xb3", "ł"),
@@ -40,11 +46,13 @@ def decoded(specific: bytes | None, value: bytes, vr: bytes = b"PN", default: st
         (b"ISO_IR 126", b"\xc4\xe9\xef\xed\xf5\xf3\xe9\xef\xf2", "Διονυσιος"),
         (b"ISO_IR 138", b"\xf9\xf8\xe5\xef", "שרון"),
         (b"ISO_IR 148", b"\xdd", "İ"),
-        (b"ISO_IR 166", b"\xa1", "ก"),
+        (b"ISO_IR 166", b"\xa1\x85", "ก"),
         (b"ISO_IR 13", b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3", "ﾔﾏﾀﾞ^ﾀﾛｳ"),
         (b"GB18030", b"Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab=", "Wang^XiaoDong=王^小东="),
         (b"GBK", b"\xcd\xf5", "王"),
-        (b"ISO 2022 IR 58", b"\x1b$)A\xd5\xc5", "张"),
+        (b"ISO 2022 IR 149", b"\xc8\xab", "홍"),
+        (b"ISO 2022 IR 87", b"\x1b$B;3ED\x1b(B^x", "山田^x"),
+        (b"ISO 2022 IR 58", b"\xd5\xc5", "张"),
     ],
 )
 def test_one_value(specific: bytes | None, value: bytes, text: str) -> None:
@@ -84,6 +92,10 @@ def test_one_value(specific: bytes | None, value: bytes, text: str) -> None:
         (b"ISO 2022 IR 100\\ISO 2022 IR 144", b"\xe9\x1b-L\xbb\xee\xda", "éЛюк"),
         # Escape sequences that designate nothing known disappear, what follows stays as it was.
         (b"ISO 2022 IR 100\\ISO 2022 IR 87", b"A\x1b!JB\xe9", "ABé"),
+        (b"ISO 2022 IR 100\\ISO 2022 IR 87", b"\x0eA\x0fB\x1bnC", "ABC"),
+        # ... and so do those of character sets that (0008,0005) does not name
+        (b"ISO 2022 IR 100\\ISO 2022 IR 87", b"\x1b-F\xc4\xe9", "Äé"),
+        (b"ISO 2022 IR 100\\ISO 2022 IR 126", b"\x1b$B;3", ";3"),
     ],
 )
 def test_code_extensions(specific: bytes, value: bytes, text: str) -> None:
@@ -91,7 +103,7 @@ def test_code_extensions(specific: bytes, value: bytes, text: str) -> None:
 
 
 def test_escape_sequences_mean_nothing_without_code_extensions() -> None:
-    assert decoded(b"ISO_IR 100", b"A\x1b$BB") == "A\x1b$BB"
+    assert decoded(b"ISO_IR 100", b"A\x1b$BB\x0e") == "A\x1b$BB\x0e"
 
 
 def test_equals_sign_and_caret_are_delimiters_in_person_names_only() -> None:
@@ -105,6 +117,11 @@ def test_shift_jis_backslash_separates_values_except_in_texts() -> None:
     # 0x95 0x5C is one character
     assert decoded(b"ISO_IR 13", b"\xb1\x95\\\xb2", b"LO") == "ｱ\\ｲ"
     assert decoded(b"ISO_IR 13", b"\xb1\x95\\\xb2", b"LT") == "ｱ表ｲ"
+
+
+def test_jis_x_0201_is_not_quite_ascii() -> None:
+    assert decoded(b"ISO_IR 13", b"A\\B~", b"LO") == "A\\B‾"
+    assert decoded(b"ISO_IR 13", b"A\\B~", b"ST") == "A¥B‾"
 
 
 @pytest.mark.parametrize("name", DEFAULT_ENCODINGS)

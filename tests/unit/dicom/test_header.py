@@ -78,13 +78,18 @@ def test_all_fields() -> None:
     [
         (b"ABC ", "ABC"),
         (b"ABC\0", "ABC"),
-        (b"ABC   ", "ABC"),
+        (b"ABC     ", "ABC"),
         (b"AB\0C", "AB"),
+        (b"AB\0 ", "AB"),
+        # Spaces are padding only at the very end, and at the end of a value of odd length there is DCMTK's NUL
+        (b"AB \0", "AB "),
+        (b"AB ", "AB "),
+        (b"AB\t ", "AB\t"),
         (b" ABC", " ABC"),
         (b"A \\BCDE", "A \\BCDE"),
         (b"A|B ", "A|B"),
         (b"a\tb\x01", "a\tb\x01"),
-        (b"   ", ""),
+        (b"    ", ""),
         (b"", ""),
         (None, ""),
     ],
@@ -123,7 +128,7 @@ def test_default_encoding() -> None:
     assert read(file, default_encoding="Cyrillic").patient_id == "Л"
 
 
-@pytest.mark.parametrize("value", [b"1.2.3.9\0", b" 1.2.3.9", b"1.2. 3.9", b"1.2.3.9\0\0\0", b"1.2.3.9\0x"])
+@pytest.mark.parametrize("value", [b"1.2.3.9\0", b" 1.2.3.9", b"1.2. 3.9", b"1.2\t.3.9", b"1.2.3.9\0x"])
 def test_spaces_and_padding_vanish_from_uids(value: bytes) -> None:
     assert read_data_set(study=value).study_instance_uid == "1.2.3.9"
     assert read_data_set(sop=value).sop_instance_uid == "1.2.3.9"
@@ -158,19 +163,30 @@ def test_padding_does_not_count() -> None:
     assert read_data_set(patient_id=b"x\0" + b"y" * 1000).patient_id == "x"
 
 
+def test_value_that_is_not_even_read() -> None:
+    # 64 KiB of padding would be an empty value, but nobody looks
+    file = part10(data_set(tail=element(0x00204000, "UT", b" " * 65_538)))
+
+    assert row(read(file), Level.INSTANCE, 0x00204000) is None
+
+
 @pytest.mark.parametrize("key", ["study", "series", "sop"])
 def test_uid_that_the_index_cannot_hold(key: str) -> None:
     with pytest.raises(UnusableIdentifier):
         read_data_set(**{key: b"1" * 258})
 
 
-@pytest.mark.parametrize("vr", ["OB", "SQ"])
+@pytest.mark.parametrize("vr", ["OB", "UV", "ZZ"])
 def test_identifier_that_is_no_text(vr: str) -> None:
-    body = data_set(patient_id=None)
-    value = item() if vr == "SQ" else b"ABC "
-
     with pytest.raises(UnusableIdentifier):
-        read(part10(body + element(PATIENT_ID, vr, value)))
+        read_data_set(patient_id=None, tail=element(PATIENT_ID, vr, bytes(8)))
+
+
+def test_identifier_that_is_a_sequence_is_none() -> None:
+    assert read_data_set(patient_id=None, tail=element(PATIENT_ID, "SQ", item())).patient_id == ""
+
+    with pytest.raises(MissingIdentifier, match=r"StudyInstanceUID .* is absent"):
+        read_data_set(study=None, tail=element(0x0020000D, "SQ", item()))
 
 
 def test_value_of_more_than_256_bytes_has_no_row() -> None:
@@ -197,15 +213,21 @@ def test_value_of_more_than_256_bytes_has_no_row() -> None:
         (0x00200013, "FL", pack("<I", 0x4E9CAD8F), "1314310016"),
         (0x00200013, "FL", pack("<f", 0.5), "0.5"),
         (0x00200013, "FD", pack("<2d", 0.1, 2.0), "0.10000000000000001\\2"),
-        (0x00200013, "US", b"", ""),
-        (0x00200013, "US", b"\x07\0\x01", "7"),
-        (0x00200013, "AT", pack("<HH", 0x0018, 0x00FE), "0018,00fe"),
+        (0x00200013, "US", b"", None),
+        (0x00200013, "US", b"\x07\0\x01", "7\\1"),
+        (0x00200013, "UL", b"\x07\0", None),
+        (0x00200013, "FL", pack("<f", 0.1), "0.10000000149011612"),
+        (0x00200013, "AT", pack("<HHHH", 0x0018, 0x00FE, 1, 2), "0018,00fe"),
+        (0x00200013, "AT", b"", None),
+        (0x00200013, "ZZ", b"7 ", None),
+        (0x00200013, "UV", pack("<Q", 7), None),
         (0x00200013, "OB", b"7 ", None),
         (0x00200013, "OW", b"7 ", None),
         (0x00200013, "UN", b"7\0", "7"),
         (0x00200013, "UN", b"7 ", "7 "),
-        (0x00200032, "DS", b"-1.50\\ 2\\3 ", "-1.50\\ 2\\3"),
-        (0x00204000, "LT", b" two\r\nlines  ", " two\r\nlines"),
+        (0x00200013, "UN", b"7\0\0 ", "7"),
+        (0x00200032, "DS", b"-1.50\\ 2\\30 ", "-1.50\\ 2\\30"),
+        (0x00204000, "LT", b" two\r\nlines ", " two\r\nlines"),
         (0x00080012, "DA", b"tomorrow", "tomorrow"),
         (0x00541330, "UN", b"\x07\0", None),
     ],
@@ -221,7 +243,7 @@ def test_orientation_is_a_tag_of_the_series_and_of_the_instance() -> None:
 
 
 def test_utf8_with_bad_bytes_skips_them() -> None:
-    instance = read_data_set((SPECIFIC_CHARACTER_SET, "CS", b"ISO_IR 192"), (PATIENT_NAME, "PN", b"Do\xffe^\xc3\xa9"))
+    instance = read_data_set((SPECIFIC_CHARACTER_SET, "CS", b"ISO_IR 192"), (PATIENT_NAME, "PN", b"Do\xffe^\xc3\xa9 "))
 
     assert row(instance, Level.PATIENT, PATIENT_NAME) == "Doe^é"
 
@@ -235,10 +257,14 @@ def test_only_the_top_level_counts() -> None:
     assert instance.pixel_data_offset is None
 
 
-def test_an_element_that_comes_twice_counts_as_the_last_time() -> None:
-    instance = read_data_set(tail=element(PATIENT_ID, "LO", b"LAST"))
+@pytest.mark.parametrize("second", [b"LAST", b"x" * 70_000])
+def test_an_element_that_comes_twice_counts_as_the_first_time(second: bytes) -> None:
+    pixels = element(0x7FE00010, "OW", bytes(2))
 
-    assert instance.patient_id == "LAST"
+    instance = read_data_set(tail=element(PATIENT_ID, "UT", second) + pixels + pixels)
+
+    assert instance.patient_id == "ABC"
+    assert instance.pixel_data_offset == len(part10(data_set())) + 8 + 4 + len(second)
 
 
 def test_absent_sop_class() -> None:

@@ -131,9 +131,9 @@ def test_items_and_delimiters_where_they_must_not_be(tail: bytes) -> None:
     ],
 )
 def test_accepted(tail: bytes) -> None:
-    marked = tail + element(0xFFFAFFFA, "LO", b"after ") + element(0x00100020, "LO", b"LAST")
+    file = part10(data_set(tail=tail + element(0x00200013, "IS", b"7 ")), JPEG_BASELINE)
 
-    assert read(part10(data_set(tail=marked), JPEG_BASELINE)).patient_id == "LAST"
+    assert read(file).index_in_series == "7"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_accepted(tail: bytes) -> None:
     ],
 )
 def test_accepted_in_implicit_vr(tail: bytes) -> None:
-    assert read(implicit_data_set(tail + implicit(0x00100020, b"LAST"))).patient_id == "LAST"
+    assert read(implicit_data_set(tail + implicit(0x00200013, b"7 "))).index_in_series == "7"
 
 
 def test_known_sequence_in_implicit_vr_is_entered() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pydicom.errors import InvalidDicomError
 
 from cluster.dicom.header import DicomInstance
-from cluster.errors import BadDicom, MissingIdentifier, NotDicom, TruncatedDicom
+from cluster.errors import BadDicom, MissingIdentifier, NotDicom, TruncatedDicom, UnusableIdentifier
 
 from .build import PYDICOM_FILES, part10, read
 
@@ -28,12 +28,16 @@ REFUSED = {
 
 
 def attempt(file: bytes) -> DicomInstance | BadDicom:
+    """Read the file or return the leaf of BadDicom; anything else is let through and fails the test."""
     try:
         return read(file)
-    except BadDicom as error:
-        assert type(error) is not BadDicom, "a leaf is to be raised"
-        assert not isinstance(error.__cause__, IndexError)
+    except (NotDicom, TruncatedDicom, MissingIdentifier, UnusableIdentifier) as error:
         return error
+
+
+def trimmed(value: str) -> str:
+    """Without the padding of UN values and the empty components of person names, which pydicom takes off."""
+    return value.rstrip(" =")
 
 
 def text(element: pydicom.DataElement) -> str:
@@ -45,6 +49,7 @@ def text(element: pydicom.DataElement) -> str:
     return "\\".join("" if part is None else str(part) for part in parts).rstrip(" ")
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")
 @pytest.mark.parametrize("path", PYDICOM_FILES, ids=lambda path: path.name)
 def test_agrees_with_pydicom(path: Path) -> None:
     file = path.read_bytes()
@@ -63,7 +68,7 @@ def test_agrees_with_pydicom(path: Path) -> None:
         assert isinstance(outcome, MissingIdentifier)
         assert not all(expected.get(keyword) for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
         return
-    assert outcome.patient_id == (expected.get("PatientID") or "")
+    assert trimmed(outcome.patient_id) == (expected.get("PatientID") or "")
     assert outcome.study_instance_uid == expected.StudyInstanceUID
     assert outcome.series_instance_uid == expected.SeriesInstanceUID
     assert outcome.sop_instance_uid == expected.SOPInstanceUID
@@ -71,7 +76,7 @@ def test_agrees_with_pydicom(path: Path) -> None:
     assert outcome.transfer_syntax_uid == expected.file_meta.TransferSyntaxUID
     for rows in outcome.main_tags:
         for group, number, value in rows:
-            assert value.rstrip(" ") == text(expected[group, number]), (group, number)
+            assert trimmed(value) == trimmed(text(expected[group, number])), (group, number)
     present = 0x7FE00010 in expected and not expected.file_meta.TransferSyntaxUID.is_deflated
     assert (outcome.pixel_data_offset is not None) == present
     if outcome.pixel_data_offset is not None:

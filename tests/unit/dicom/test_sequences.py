@@ -94,7 +94,8 @@ def test_several_items_and_types() -> None:
                 REQUEST_ATTRIBUTES,
                 "SQ",
                 item(
-                    element(0x00321060, "LO", b"T\xeate "),
+                    element(0x00320000, "UL", b"\1\0\0\0"),
+                    element(0x00321060, "LO", b"T\xeate  "),
                     element(0x00400007, "LO", b"x" * 257),
                     element(0x00400008, "SQ", undefined_item(element(0x00080100, "SH", b"C1")) + item()),
                 )
@@ -104,6 +105,7 @@ def test_several_items_and_types() -> None:
                     element(0x00091001, "LO", b"private "),
                     element(0x00091002, "OB", b"\1\2"),
                     element(0x00280010, "US", b"\1\0\2\0"),
+                    element(0x00284000, "LT", b"text"),
                     element(0x00420011, "OB", SEQUENCE_END, length=UNDEFINED),
                 ),
             ),
@@ -112,6 +114,7 @@ def test_several_items_and_types() -> None:
 
     assert items(file) == [
         {
+            "0032,0000": {"Name": "GenericGroupLength", "Type": "String", "Value": "1"},
             "0032,1060": {"Name": "RequestedProcedureDescription", "Type": "String", "Value": "Tête"},
             "0040,0007": {"Name": "ScheduledProcedureStepDescription", "Type": "TooLong", "Value": None},
             "0040,0008": {
@@ -131,6 +134,7 @@ def test_several_items_and_types() -> None:
             },
             "0009,1002": {"Name": "Unknown Tag & Data", "PrivateCreator": "ACME", "Type": "Null", "Value": None},
             "0028,0010": {"Name": "Rows", "Type": "String", "Value": "1\\2"},
+            "0028,4000": {"Name": "RETIRED_ImagePresentationComments", "Type": "String", "Value": "text"},
             "0042,0011": {"Name": "EncapsulatedDocument", "Type": "Null", "Value": None},
         },
     ]

@@ -1,0 +1,98 @@
+"""GET /changes, against interop/rest.md 7."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.http.conftest import Door
+from tests.support.dicom import make_file
+
+
+def changes(door: Door, query: str = "") -> dict[str, Any]:
+    answer = door.client.get(f"/changes{query}")
+    assert answer.status_code == 200
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def seqs(page: dict[str, Any]) -> list[int]:
+    return [change["Seq"] for change in page["Changes"]]
+
+
+def test_empty(door: Door) -> None:
+    for query in ("", "?last", "?since=10&limit=3"):
+        assert changes(door, query) == {"Changes": [], "Done": True, "Last": 0}
+
+
+def test_one_change(door: Door) -> None:
+    stored = door.post(make_file()).json()
+    page = changes(door)
+    first = page["Changes"][0]
+    assert len(first.pop("Date")) == len("20260131T120000")
+    assert first == {
+        "ChangeType": "NewInstance",
+        "ID": stored["ID"],
+        "Path": f"/instances/{stored['ID']}",
+        "ResourceType": "Instance",
+        "Seq": page["First"],
+    }
+    levels = [change["Path"].split("/")[1] for change in page["Changes"]]
+    assert levels == ["instances", "series", "studies", "patients"]
+    assert (page["Done"], page["Last"]) == (True, page["Changes"][-1]["Seq"])
+
+
+def test_follower(door: Door) -> None:
+    for _ in range(3):
+        door.post(make_file())
+    everything = seqs(changes(door))
+    assert len(everything) == 6
+    seen: list[int] = []
+    last = 0
+    for _ in range(3):
+        page = changes(door, f"?since={last}&limit=2")
+        seen += seqs(page)
+        last = page["Last"]
+    assert page["Done"]
+    assert seen == everything
+    assert changes(door, f"?since={last}") == {"Changes": [], "Done": True, "Last": last}
+
+
+def test_last(door: Door) -> None:
+    door.post(make_file())
+    everything = changes(door)
+    page = changes(door, "?last")
+    assert seqs(page) == seqs(everything)[-1:]
+    assert (page["Done"], page["Last"], page["First"]) == (True, everything["Last"], everything["Last"])
+
+
+def test_to_and_type(door: Door) -> None:
+    door.post(make_file())
+    everything = seqs(changes(door))
+    assert seqs(changes(door, f"?to={everything[2]}&limit=2")) == everything[1:3]
+    assert seqs(changes(door, f"?since={everything[0]}&to={everything[2]}")) == everything[1:3]
+    assert seqs(changes(door, "?type=NewStudy;NewPatient")) == everything[2:]
+    assert door.client.get("/changes?type=Nothing").status_code == 400
+
+
+def test_what_is_no_number_means_the_defaults(door: Door) -> None:
+    door.post(make_file())
+    for query in ("?since=x", "?limit=x", "?since=999&limit=x", "?since=x&limit=1", "?limit=-1", "?to=x"):
+        assert changes(door, query) == changes(door)
+
+
+def test_default_limit_is_100(door: Door) -> None:
+    for _ in range(100):
+        door.post(make_file())
+    page = changes(door)
+    assert (len(page["Changes"]), page["Done"]) == (100, False)
+    # 0 is no way to skip what was not seen
+    assert changes(door, "?limit=0") == page
+    assert changes(door, f"?since={page['Last']}&limit=100")["Done"]
+
+
+def test_a_limit_beyond_reason_is_cut(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.http.changes.MAXIMUM_LIMIT", 3)
+    door.post(make_file())
+    page = changes(door, "?limit=1000000")
+    assert (len(page["Changes"]), page["Done"]) == (3, False)
+    assert page["Last"] == page["Changes"][-1]["Seq"]
