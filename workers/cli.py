@@ -97,11 +97,12 @@ def ingest(
     configuration: Sequence[Path], dicom_port: int | None, http_port: int | None, name: str | None, verbose: bool
 ) -> None:
     """Run one ingest node: C-STORE, HTTP uploads, reads, housekeeping."""
-    from workers.logs import set_up_logging
+    from workers.logs import log_configuration, set_up_logging
 
     overrides = {"DicomPort": dicom_port, "HttpPort": http_port, "Cluster": {"NodeName": name} if name else None}
     settings = load_settings(configuration, overrides={key: value for key, value in overrides.items() if value})
     set_up_logging(verbose=verbose)
+    log_configuration(settings)
     if settings.cluster.ingest_processes > 1:
         from workers.prefork import serve_in_processes
 
@@ -118,10 +119,11 @@ def ingest(
 def worker(settings: Settings, processes: int, verbose: bool) -> None:
     """Run one Celery worker: bulk imports."""
     from cluster.coordinator.gate import Gate
-    from workers.logs import set_up_logging
+    from workers.logs import log_configuration, set_up_logging
     from workers.tasks.worker import run_worker
 
     set_up_logging(verbose=verbose)
+    log_configuration(settings)
     if Gate(settings).wait_until_ready():
         sys.exit(run_worker(settings, processes=processes))
 

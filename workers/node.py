@@ -10,10 +10,9 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from types import FrameType
 
-from cluster.config import Settings, describe
+from cluster.config import Settings
 from cluster.coordinator.gate import Gate
 from cluster.ingest.intake import Intake, open_intake
 from workers import metrics
@@ -48,18 +47,6 @@ def serve(settings: Settings, read_metrics: Callable[[], bytes] = metrics.own_pr
                 stopped.wait()
         _LOG.info("draining for at most %d s", settings.cluster.drain_seconds)
     _LOG.info("orthanc-cluster node %s has stopped", settings.cluster.node_name)
-
-
-def tell_configuration(settings: Settings) -> None:
-    """The first lines of the log: version, files, index, storage area.
-
-    Raises:
-        ConfigurationError: there is no PostgreSQL index to write to.
-    """
-    _LOG.info("orthanc-cluster version: %s", version("orthanc-cluster"))
-    for line in describe(settings):
-        _LOG.info("%s", line)
-    settings.postgresql.conninfo()
 
 
 @contextlib.contextmanager

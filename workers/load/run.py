@@ -20,6 +20,8 @@ from workers.load.sender import Assignment, Target, presentation_contexts
 from workers.storescu import Association, AssociationEnded
 
 _LOOK_SECONDS = 5.0
+_CHECK_SECONDS = 60.0
+"""How long a database that fails over may stay away without the result of a long run being lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +97,34 @@ def run_load(options: LoadOptions, progress: Callable[[Progress], None] | None =
         SenderDied: a sender's process ended early.
     """
     seed = secrets.randbits(32) if options.seed is None else options.seed
-    database = Database(options.settings.postgresql, time_budget_seconds=_LOOK_SECONDS)
+    _look_at_archive(options)
+    for target in options.targets:
+        _look_at_target(options, target)
+    with _ledger(options) as ledger:
+        started_at = _send(options, seed, ledger, progress or (lambda _: None))
+        with _open(options, _CHECK_SECONDS) as database:
+            findings = check(ledger, database, options.settings.storage_directory, count_orphans=options.count_orphans)
+        return _result(options, seed, ledger, started_at, findings)
+
+
+@contextmanager
+def _open(options: LoadOptions, time_budget_seconds: float) -> Iterator[Database]:
+    database = Database(options.settings.postgresql, time_budget_seconds=time_budget_seconds)
     database.open()
     try:
-        _look_at_archive(options, database)
-        for target in options.targets:
-            _look_at_target(options, target)
-        with _ledger(options) as ledger:
-            started_at = _send(options, seed, ledger, progress or (lambda _: None))
-            findings = check(ledger, database, options.settings.storage_directory, count_orphans=options.count_orphans)
-            return _result(options, seed, ledger, started_at, findings)
+        yield database
     finally:
         database.close()
 
 
-def _look_at_archive(options: LoadOptions, database: Database) -> None:
+def _look_at_archive(options: LoadOptions) -> None:
     if not options.settings.storage_directory.is_dir():
         raise ConfigurationError(
             "StorageDirectory", f"{options.settings.storage_directory} is no folder here, so files cannot be checked"
         )
-    # Proves that the tables are there, too; what it finds now is not ours, and will be found again.
-    inconsistencies(database)
+    with _open(options, _LOOK_SECONDS) as database:
+        # Proves that the tables are there, too. What it finds now is not ours, and will be found again.
+        inconsistencies(database)
 
 
 def _look_at_target(options: LoadOptions, target: Target) -> None:

@@ -13,6 +13,7 @@ from cluster.bulk.ledger import Pace
 from cluster.config import Settings
 from workers.tasks.chunks import ChunkWorker
 from workers.tasks.messages import IMPORT_CHUNK, QUEUE, SWEEP, dispatch
+from workers.tasks.transport import use_for_redis
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ VISIBILITY_TIMEOUT_SECONDS = 300
 
 def make_app(settings: Settings, pace: Pace | None = None) -> Celery:
     """The application for senders and workers alike; connects to nothing."""
+    use_for_redis()
     app = Celery("orthanc-cluster", broker=settings.cluster.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(_configuration())
     worker = ChunkWorker(settings, pace or Pace())
@@ -64,10 +66,16 @@ def _configuration() -> dict[str, Any]:
         # Tasks that lost the broker finish anyway: the ledger is in PostgreSQL.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # for ever
         "broker_connection_timeout": 5,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
             "socket_connect_timeout": 5,
+            "socket_timeout": 10,
             "socket_keepalive": True,
+            # Of one message, not of a worker's connection: the timer that asks for sweeps must not wait for a broker
+            # that is away, because the same thread has to notice that.
+            "max_retries": 1,
+            "interval_start": 0,
         },
     }

@@ -3,11 +3,14 @@
 import json
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
+import httpx
+import psycopg
 import pytest
 
-from tests.integration.http.conftest import Door
+from tests.integration.http.conftest import Door, eventually
 from tests.support.dicom import make_file
 
 
@@ -209,20 +212,34 @@ def test_file_that_is_gone(door: Door, stored: dict[str, Any]) -> None:
 
 
 def test_file_that_is_too_short_is_not_taken_for_whole(door: Door, stored: dict[str, Any]) -> None:
-    import httpx
-
     (path,) = door.files()
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(httpx.RemoteProtocolError):
         door.client.get(f"{stored['Path']}/file")
 
 
+def test_a_client_that_goes_away_leaves_no_file_open(door: Door, stored: dict[str, Any], database_uri: str) -> None:
+    (path,) = door.files()
+    size = 64 << 20  # more than the kernel's buffers between the two hold
+    with path.open("ab") as file:
+        file.truncate(size)
+    with psycopg.connect(database_uri) as connection:
+        connection.execute("UPDATE AttachedFiles SET compressedSize = %s, uncompressedSize = %s", (size, size))
+
+    def is_open() -> bool:
+        return any(link.is_symlink() and link.resolve() == path for link in Path("/proc/self/fd").iterdir())
+
+    with door.client.stream("GET", f"{stored['Path']}/file") as download:
+        pieces = download.iter_bytes(1000)  # to be kept: the connection ends with it
+        next(pieces)
+        assert is_open()
+    eventually(lambda: not is_open())
+
+
 @pytest.mark.parametrize("size", [3, 300_000, 1_500_000])
 def test_file_that_an_orthanc_stored_compressed(
     door: Door, stored: dict[str, Any], database_uri: str, size: int
 ) -> None:
-    import psycopg
-
     content = (bytes(range(256)) * (size // 256 + 1))[:size]
     (path,) = door.files()
     path.write_bytes(struct.pack("<Q", size) + zlib.compress(content, 6))

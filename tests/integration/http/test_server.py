@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import httpx
+import psycopg
 import pytest
 
 from cluster.dicom.main_tags import SIGNATURES
@@ -147,8 +148,6 @@ def test_strangers_stay_outside(guarded: Door) -> None:
 
 
 def test_users_come_in_and_are_remembered(guarded: Door, database_uri: str) -> None:
-    import psycopg
-
     for user, password in USERS.items():
         answer = guarded.client.get("/instances", auth=(user, password))
         assert answer.status_code == 200

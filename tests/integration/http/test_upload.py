@@ -11,6 +11,7 @@ from http.client import HTTPResponse
 from io import BytesIO
 
 import httpx
+import psycopg
 import pytest
 
 from tests.integration.http.conftest import Door, OpenDoor, eventually
@@ -70,8 +71,6 @@ def test_stored_is_what_was_posted_and_a_second_time_is_already_stored(door: Doo
 
 
 def test_origin_of_an_upload(door: Door, database_uri: str) -> None:
-    import psycopg
-
     door.post(make_file(), X_Forwarded_For="8.8.8.8")
     with psycopg.connect(database_uri) as connection:
         rows = dict(
