@@ -7,6 +7,7 @@ transaction mode; for the same reason nothing is prepared by name.
 
 import os
 import time
+from typing import Any, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -46,8 +47,10 @@ class Pool:
     """psycopg_pool with this project's settings, bound to the process that opened it."""
 
     def __init__(self, settings: PostgreSQLSettings) -> None:
+        self._last_failure: psycopg.Error | None = None
         self._pool = ConnectionPool(
             connection_string(settings),
+            connection_class=self._remembering_connection_class(),
             kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=1,
             max_size=settings.index_connections_count,
@@ -79,7 +82,7 @@ class Pool:
         """A connection for one transaction, to be given back with `give_back`.
 
         Raises:
-            psycopg_pool.PoolTimeout: none became free, or the database could not be reached, in time.
+            psycopg.OperationalError: none became free in time; or why the database could not be reached.
         """
         if self._owner != os.getpid():
             raise RuntimeError("this pool was opened in another process; open it after fork")
@@ -88,10 +91,10 @@ class Pool:
             left = deadline - time.monotonic()
             try:
                 return self._pool.getconn(timeout=max(min(left, 1.0), 0.01))
-            except PoolTimeout:
+            except PoolTimeout as error:
                 # Asking again makes the pool connect again if it had given up.
                 if left <= 1.0:
-                    raise
+                    raise (self._last_failure or error) from error
 
     def give_back(self, connection: psycopg.Connection) -> None:
         """Return a connection; a broken one is replaced, an open transaction rolled back."""
@@ -100,3 +103,20 @@ class Pool:
         telemetry.pool_connections.labels("open").set(statistics.get("pool_size", 0))
         telemetry.pool_connections.labels("available").set(statistics.get("pool_available", 0))
         telemetry.pool_connections.labels("waiting").set(statistics.get("requests_waiting", 0))
+
+    def _remembering_connection_class(self) -> type[psycopg.Connection]:
+        """The pool tries in the background and keeps to itself why it fails; an operator wants to know."""
+        pool = self
+
+        class Remembering(psycopg.Connection):
+            @classmethod
+            def connect(cls, *arguments: Any, **options: Any) -> Self:
+                try:
+                    connection = super().connect(*arguments, **options)
+                except psycopg.Error as error:
+                    pool._last_failure = error
+                    raise
+                pool._last_failure = None
+                return connection
+
+        return Remembering
