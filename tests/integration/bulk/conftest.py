@@ -1,5 +1,6 @@
 """A cluster for one test: database, broker and storage area, workers as real processes, the import command."""
 
+import contextlib
 import io
 import json
 import os
@@ -111,15 +112,12 @@ class BulkCluster:
         log = self.folder / "worker.log"
         return log.read_text("utf-8", "replace") if log.exists() else ""
 
-    def stop(self) -> None:
-        for worker in self.workers:
-            worker.terminate()
-        for worker in self.workers:
-            try:
-                worker.wait(20)
-            except subprocess.TimeoutExpired:
+    def kill_workers(self) -> None:
+        while self.workers:
+            worker = self.workers.pop()
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
-                worker.wait()
+            worker.wait()
 
 
 class Aside:
@@ -153,7 +151,7 @@ def cluster(
         client.flushall()
     cluster = BulkCluster(database_uri, redis.url, storage_directory, tmp_path_factory.mktemp("bulk"))
     yield cluster
-    cluster.stop()
+    cluster.kill_workers()
     print(cluster.log())  # pytest shows it for a test that failed
 
 

@@ -1,23 +1,26 @@
 """Workers die, messages get lost or come twice, the broker goes away: nothing is lost and nothing is done twice."""
 
-import os
 import signal
+import subprocess
+import sys
 import threading
 import uuid
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis as redis_client
 
 from cluster.bulk.entries import ImportFile
+from cluster.bulk.files import cut, walk
 from cluster.bulk.ledger import ChunkOutcome, Ledger, Pace
 from cluster.ingest.intake import open_intake
-from tests.integration.bulk.conftest import BulkCluster, wait_until
+from tests.integration.bulk.conftest import ROOT, BulkCluster, wait_until
 from tests.support.dicom import make_file
 from workers.local.redis_server import LocalRedis
 from workers.tasks.app import make_app
 from workers.tasks.chunks import ChunkWorker, _Lease, _LeaseLostError, _Run
-from workers.tasks.messages import send_chunks
+from workers.tasks.messages import IMPORT_CHUNK, send_chunks
 
 
 @pytest.fixture
@@ -41,14 +44,13 @@ def chunks(cluster: BulkCluster, condition: str) -> int:
     return int(count)
 
 
-@pytest.mark.parametrize("failpoint", ["bytes_durable", "rows_written", "rows_committed"])
+@pytest.mark.parametrize("failpoint", ["bytes_durable", "rows_committed"])
 def test_another_worker_finishes_what_a_killed_one_began(cluster: BulkCluster, folder: Path, failpoint: str) -> None:
     # Given a worker process that is killed while it stores its first chunk, and then the rest of that worker
-    doomed = cluster.start_worker(processes=1, Failpoints={failpoint: "kill"})
+    cluster.start_worker(processes=1, Failpoints={failpoint: "kill"})
     running = cluster.run_aside(folder)
     wait_until(lambda: "signal 9 (SIGKILL)" in cluster.log())
-    os.killpg(doomed.pid, signal.SIGKILL)
-    doomed.wait()
+    cluster.kill_workers()
     assert chunks(cluster, "done_at IS NOT NULL") == 0
 
     # When another worker starts
@@ -72,16 +74,16 @@ def test_a_message_that_comes_twice_does_nothing_twice(cluster: BulkCluster, fol
     before = cluster.query("SELECT * FROM cluster.import_chunks ORDER BY chunk")
     changes = cluster.query("SELECT count(*) FROM Changes")
 
-    send_chunks(make_app(cluster.settings), [(job_id, 0), (job_id, 0), (job_id, 1), (uuid.uuid4(), 0)])
+    app = make_app(cluster.settings)
+    messages = [app.send_task(IMPORT_CHUNK, (str(job), 0)).id for job in (job_id, job_id, uuid.uuid4())]
 
-    wait_until(lambda: cluster.log().count("import_chunk") - cluster.log().count("received") >= 0)
-    wait_until(lambda: cluster.messages() == 0)
-    assert cluster.run(folder).status == 0  # whose messages come after those
-    assert cluster.query("SELECT * FROM cluster.import_chunks WHERE job_id = %s ORDER BY chunk", job_id) == before
+    wait_until(lambda: all(f"import_chunk[{message}] succeeded" in cluster.log() for message in messages))
+    assert cluster.query("SELECT * FROM cluster.import_chunks ORDER BY chunk") == before
     assert cluster.query("SELECT count(*) FROM Changes") == changes
 
 
 def test_messages_at_the_same_time_for_one_chunk_are_one_run(cluster: BulkCluster, folder: Path) -> None:
+    cluster.pace = replace(cluster.pace, lease_seconds=60)
     running = cluster.run_aside(folder)
     wait_until(lambda: cluster.query("SELECT count(*) FROM cluster.import_chunks WHERE sent_at IS NOT NULL") == [(3,)])
     send_chunks(make_app(cluster.settings), [(the_job(cluster), chunk) for chunk in (0, 1, 2) * 5])
@@ -99,8 +101,6 @@ def test_messages_at_the_same_time_for_one_chunk_are_one_run(cluster: BulkCluste
 def test_a_broker_that_forgets_everything_costs_time_only(
     cluster: BulkCluster, folder: Path, redis: LocalRedis
 ) -> None:
-    import redis as redis_client
-
     running = cluster.run_aside(folder)
     wait_until(lambda: cluster.messages() >= 3)
     with redis_client.Redis.from_url(redis.client_url) as client:
@@ -114,8 +114,6 @@ def test_a_broker_that_forgets_everything_costs_time_only(
 
 def test_workers_finish_a_job_whose_command_is_gone(cluster: BulkCluster, folder: Path, ledger: Ledger) -> None:
     job_id = uuid.uuid4()
-    from cluster.bulk.files import cut, walk
-
     ledger.create_job(job_id, [folder])
     for number, chunk in enumerate(cut(walk([folder]))):
         ledger.add_chunk(job_id, number, chunk)
@@ -149,6 +147,43 @@ def test_a_chunk_that_kills_its_workers_is_given_up(cluster: BulkCluster, tmp_pa
         ("1.dcm", "failed", "given up: 2 workers began this chunk and none finished it")
     ]
     assert cluster.instances() == []
+
+
+def test_a_worker_that_is_told_to_stop_finishes_its_chunk(cluster: BulkCluster, folder: Path) -> None:
+    cluster.pace = replace(cluster.pace, lease_seconds=60)
+    worker = cluster.start_worker()
+    running = cluster.run_aside(folder)
+    wait_until(lambda: chunks(cluster, "attempts > 0"))
+
+    worker.terminate()
+
+    assert worker.wait(30) == 0
+    assert chunks(cluster, "lease_holder IS NOT NULL AND done_at IS NULL") == 0
+    cluster.start_worker()
+    assert running.result().status == 0
+    assert cluster.counts(the_job(cluster)) == (120, 0, 0, 0)
+
+
+def test_an_interrupted_command_says_how_to_go_on(cluster: BulkCluster, folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.support.settings import settings_for;"
+        "from workers.import_command import import_files;"
+        "settings = settings_for(sys.argv[1], cluster={'RedisUrl': sys.argv[2]});"
+        "sys.exit(import_files(settings, [Path(sys.argv[3])]))"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-c", code, cluster.database_uri, cluster.redis_url, str(folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: cluster.query("SELECT 1 FROM cluster.import_jobs WHERE walked_at IS NOT NULL"))
+
+    command.send_signal(signal.SIGINT)
+
+    output, _ = command.communicate(timeout=30)
+    assert command.returncode == 130
+    assert f"orthanc-cluster import --resume {the_job(cluster)}" in output
 
 
 def test_without_a_broker_nothing_begins(cluster: BulkCluster, folder: Path) -> None:
@@ -188,7 +223,7 @@ def test_a_broker_that_goes_away_leaves_a_job_to_resume(cluster: BulkCluster, fo
         cluster.start_worker()
         assert cluster.run(resume=job_id).status == 0
         assert cluster.counts(job_id) == (120, 0, 0, 0)
-        cluster.stop()
+        cluster.kill_workers()
 
 
 def test_a_worker_survives_a_broker_that_comes_back(cluster: BulkCluster, folder: Path, tmp_path: Path) -> None:
@@ -202,13 +237,11 @@ def test_a_worker_survives_a_broker_that_comes_back(cluster: BulkCluster, folder
 
         assert cluster.run(folder).status == 0
         assert cluster.counts(the_job(cluster)) == (120, 0, 0, 0)
-        cluster.stop()
+        cluster.kill_workers()
 
 
 class TestLease:
     """A worker process by itself, in this process."""
-
-    PACE = Pace(lease_seconds=0)
 
     def test_is_renewed_while_working(self, cluster: BulkCluster, ledger: Ledger, folder: Path) -> None:
         job_id = self._job(ledger, folder)
@@ -277,8 +310,6 @@ class TestLease:
 
     @staticmethod
     def _job(ledger: Ledger, folder: Path) -> uuid.UUID:
-        from cluster.bulk.files import cut, walk
-
         job_id = uuid.uuid4()
         ledger.create_job(job_id, [folder])
         ledger.add_chunk(job_id, 0, next(iter(cut(walk([folder])))))
