@@ -18,16 +18,12 @@ from cluster.coordinator.state import Action, decide
 from cluster.database.advisory_lock import SETUP_KEY, try_advisory_lock
 from cluster.database.pool import connect
 from cluster.database.sqlstate import translate
-from cluster.errors import ClusterError, SchemaMismatch, Transient
+from cluster.errors import ClusterError, LockNotAvailable, SchemaMismatch, Transient
 from cluster.schema.install import cluster_is_current, install
 from cluster.schema.revision import Observation, observe
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
-
-
-class _NotYetError(Transient):
-    """Another node is installing."""
 
 
 class Gate:
@@ -92,7 +88,7 @@ class Gate:
             case Action.INSTALL:
                 with try_advisory_lock(connection, SETUP_KEY) as held:
                     if not held:
-                        raise _NotYetError("another node holds the set-up lock and installs the schema")
+                        raise LockNotAvailable("another node holds the set-up lock and installs the schema")
                     steps = install(connection, schema_name, self._settings.cluster.node_name)
                 for step in steps:
                     _LOG.info("schema: %s", step)
@@ -104,7 +100,7 @@ class Gate:
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _NotYetError):
+        if isinstance(error, LockNotAvailable):
             return _POLL_SECONDS
         return float(self._settings.postgresql.connection_retry_interval_seconds)
 

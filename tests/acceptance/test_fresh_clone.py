@@ -23,9 +23,7 @@ def clone(tmp_path_factory):
 def make(clone, *arguments):
     # Nothing of this test run's own virtual environment may help.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "PYTEST"))}
-    return subprocess.run(
-        ["make", *arguments], cwd=clone, env=environment, capture_output=True, text=True, timeout=600
-    )
+    return subprocess.run(["make", *arguments], cwd=clone, env=environment, capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.timeout(600)

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from celery import Celery, signals
 
-from cluster.bulk.ledger import Pace
+from cluster.bulk.ledger import Ledger, Pace
 from cluster.config import Settings
+from cluster.errors import Transient
 from workers.tasks.chunks import ChunkWorker
 from workers.tasks.messages import IMPORT_CHUNK, QUEUE, SWEEP, dispatch
 from workers.tasks.transport import use_for_redis
@@ -32,12 +33,12 @@ def make_app(settings: Settings, pace: Pace | None = None) -> Celery:
     def import_chunk(job_id: str, chunk: int) -> None:
         ledger = worker.work(UUID(job_id), chunk)
         if ledger is not None:
-            # A finished chunk makes room in the window for another.
-            dispatch(app, ledger)
+            # A finished chunk makes room for another.
+            _dispatch(app, ledger)
 
     @app.task(name=SWEEP)  # type: ignore[untyped-decorator, unused-ignore]
     def sweep() -> None:
-        dispatch(app, worker.ledger())
+        _dispatch(app, worker.ledger())
 
     def open_process(**_: Any) -> None:
         worker.open()
@@ -49,6 +50,13 @@ def make_app(settings: Settings, pace: Pace | None = None) -> Celery:
     signals.worker_process_init.connect(open_process, weak=False)
     signals.worker_process_shutdown.connect(close_process, weak=False)
     return app
+
+
+def _dispatch(app: Celery, ledger: Ledger) -> None:
+    try:
+        dispatch(app, ledger)
+    except Transient as error:
+        _LOG.warning("messages for unfinished imports will be sent later: %s", error)
 
 
 def _configuration() -> dict[str, Any]:

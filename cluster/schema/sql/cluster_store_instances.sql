@@ -84,12 +84,13 @@ BEGIN
     END LOOP;
 
     FOR lvl IN 0..3 LOOP
-        -- KEY SHARE keeps what was found from being deleted, and disturbs nobody but a deletion.
+        -- KEY SHARE keeps what was found from being deleted, and disturbs nobody but a deletion. Not for instances:
+        -- one that is there now was stored by another session since the look above, and the insert says so.
         FOR r IN SELECT w.number, res.internalId
                    FROM unnest(resource_levels, resource_public_ids, needed) WITH ORDINALITY
                         AS w (level, public_id, needed, number)
                    JOIN Resources res ON res.publicId = w.public_id AND res.resourceType = lvl
-                  WHERE w.level = lvl AND w.needed
+                  WHERE w.level = lvl AND w.needed AND lvl < 3
                   ORDER BY w.public_id
                     FOR KEY SHARE OF res
         LOOP

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import pytest
 from cluster.bulk.entries import ImportFile, Refusal
 from cluster.bulk.files import Chunk
 from cluster.bulk.ledger import ChunkOutcome, Ledger, Pace
+from cluster.database import Database
+from tests.support.settings import settings_for
 
 FILES = (ImportFile("/a"), ImportFile("/b.zip", "m", 7), ImportFile("/\udcfc"))
 NOTHING = ChunkOutcome(0, 0, ())
@@ -28,10 +30,13 @@ def execute(database_uri: str) -> Callable[..., Any]:
     return execute
 
 
-@pytest.fixture
-def patient(ledger: Ledger) -> Ledger:
-    ledger.pace = NEVER
-    return ledger
+@pytest.fixture(params=["ReadCommitted", "Serializable"])
+def patient(database_uri: str, request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    settings = settings_for(database_uri, postgresql={"TransactionMode": request.param})
+    database = Database(settings.postgresql)
+    database.open()
+    yield Ledger(database, NEVER)
+    database.close()
 
 
 def new_job(ledger: Ledger, chunks: int = 1) -> uuid.UUID:

@@ -1,5 +1,6 @@
 """Rows after a batch, against interop/ingest.md and interop/schema.md."""
 
+import threading
 import uuid
 from io import BytesIO
 
@@ -14,6 +15,7 @@ from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
 from tests.support.dicom import make_file
 from tests.support.settings import settings_for
+from workers.local.children import wait_until
 
 DIMSE = Origin("DicomProtocol", "SENDER", "10.0.0.1", "ORTHANC")
 REST = Origin("RestApi", "", "10.0.0.2", None, "")
@@ -299,3 +301,30 @@ def test_serializable_mode_stores_too(database_uri, sql):
         assert len(changes(sql)) == 5
     finally:
         database.close()
+
+
+def test_instance_stored_by_another_session_in_between_is_found_on_the_second_look(database, database_uri, sql):
+    """The interleaving, by hand: we look, another session stores the instance and commits, we go on."""
+    rows, theirs = rows_of(SOPInstanceUID="2.25.7"), rows_of(SOPInstanceUID="2.25.7")
+    other = rows_of(SOPInstanceUID="2.25.8")
+    store(database, other)
+    ids = rows.instance.public_ids
+    with psycopg.connect(database_uri) as another:
+        # Given another session that has stored the same instance and not committed
+        another.execute(
+            "SELECT * FROM CreateInstance(%s, %s, %s, %s)", (ids.patient, ids.study, ids.series, ids.instance)
+        )
+        another.execute(
+            "INSERT INTO AttachedFiles SELECT internalId, 1, %s, 1, 1, 1, 'h', 'h', 0 FROM Resources WHERE publicId = %s",
+            (theirs.uuid, ids.instance),
+        )
+        results = []
+        ours = threading.Thread(target=lambda: results.append(store(database, rows)))
+        ours.start()
+        # When it commits while we wait for its row
+        assert wait_until(lambda: sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] == 1, 10)
+        another.commit()
+    ours.join(10)
+    # Then ours is the duplicate
+    assert results[0].outcomes == {ids.instance: "AlreadyStored"}
+    assert sql("SELECT count(*) FROM AttachedFiles WHERE uuid = %s", rows.uuid) == [(0,)]
