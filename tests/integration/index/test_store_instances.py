@@ -315,7 +315,8 @@ def test_instance_stored_by_another_session_in_between_is_found_on_the_second_lo
             "SELECT * FROM CreateInstance(%s, %s, %s, %s)", (ids.patient, ids.study, ids.series, ids.instance)
         )
         another.execute(
-            "INSERT INTO AttachedFiles SELECT internalId, 1, %s, 1, 1, 1, 'h', 'h', 0 FROM Resources WHERE publicId = %s",
+            "INSERT INTO AttachedFiles SELECT internalId, 1, %s, 1, 1, 1, 'h', 'h', 0 FROM Resources"
+            " WHERE publicId = %s",
             (theirs.uuid, ids.instance),
         )
         results = []
