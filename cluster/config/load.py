@@ -52,9 +52,7 @@ def load_document(
 ) -> JsonObject:
     """The configuration as one JSON object, before anything is checked; arguments as for `load_settings`."""
     environ = dict(os.environ) if environ is None else environ
-    document = merge(
-        read_files(configuration_files(paths), environ), read_environment(environ, secrets_folder)
-    )
+    document = merge(read_files(configuration_files(paths), environ), read_environment(environ, secrets_folder))
     return merge(document, overrides or {})
 
 
