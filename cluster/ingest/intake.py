@@ -89,11 +89,9 @@ class Intake:
             return self._changed.wait_for(lambda: self._in_hand == 0, seconds)
 
     def close(self) -> None:
-        """Commit what was handed in, then let go of the database and the storage area."""
+        """Commit what was handed in, then let go of the database."""
         self._group.stop()
         self.database.close()
-        if isinstance(self.storage, FilesystemStorageArea):
-            self.storage.close()
 
     def _commit_batch(self, batch: Sequence[Staged]) -> list[Outcome]:
         return commit_batch(self.database, self.storage, self._settings.overwrite_instances, batch)

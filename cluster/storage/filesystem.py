@@ -4,29 +4,26 @@ Invariants:
 
 * A file is created under its final name and never opened for writing again; its UUID is new, so nobody can look for
   it before a row in the index names it.
-* `make_durable` returns after fsync of every file and of every folder on the way to it. A folder that already existed
-  is included: another node may have made it a moment ago and not have synced it yet.
+* `make_durable` returns when files and the folders on the way to them are on the medium (`durability.py`).
 * A folder may vanish between its creation and its use, because a removal elsewhere found it empty; creation tries
   again.
 """
 
 import errno
 import hashlib
-import os
 import uuid as uuids
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from cluster.errors import StorageFailed, StorageFull, UnknownResource
+from cluster.storage import durability
 from cluster.storage.area import IncomingAttachment
 from cluster.storage.memory_budget import MemoryBudget
 
 _CREATE_ATTEMPTS = 3
-_SYNC_THREADS = 8
 
 
 class FilesystemStorageArea:
@@ -43,12 +40,11 @@ class FilesystemStorageArea:
             streaming_threshold: bytes of one attachment from which on it goes to its file while being received.
         """
         self.root = root
-        self._sync = sync
         self._memory = memory or MemoryBudget(64 << 20)
         self._streaming_threshold = streaming_threshold
-        self._syncers = ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="fsync")
         with _as_storage_errors(root):
             root.mkdir(parents=True, exist_ok=True)
+            self._sync = durability.choose(root) if sync else None
 
     def create(self) -> "IncomingFile":
         """A new attachment, in memory until it is large or `finish` is called."""
@@ -56,14 +52,10 @@ class FilesystemStorageArea:
         return IncomingFile(uuid, self.path_of(uuid), self._memory, self._streaming_threshold)
 
     def make_durable(self, attachments: Sequence[IncomingAttachment]) -> None:
-        """fsync the files side by side, then their folders; raises StorageFailed or StorageFull."""
-        if not self._sync:
-            return
-        paths = [self.path_of(attachment.uuid) for attachment in attachments]
-        self._fsync_all(paths)
-        # Folders after files, leaves before the root: a name never outlives what it leads to.
-        for level in range(3):
-            self._fsync_all(sorted({path.parents[level] for path in paths}))
+        """One flush for the batch where the file system allows it; raises StorageFailed or StorageFull."""
+        if self._sync is not None:
+            with _as_storage_errors(self.root):
+                self._sync([self.path_of(attachment.uuid) for attachment in attachments])
 
     def open(self, uuid: str) -> BinaryIO:
         """The file, for reading; raises UnknownResource or StorageFailed."""
@@ -89,16 +81,6 @@ class FilesystemStorageArea:
         if len(uuid) != 36 or not uuid.replace("-", "").isalnum():
             raise UnknownResource(f"{uuid!r} is not the UUID of an attachment")
         return self.root / uuid[0:2] / uuid[2:4] / uuid
-
-    def close(self) -> None:
-        """End the threads of this storage area."""
-        self._syncers.shutdown()
-
-    def _fsync_all(self, paths: Sequence[Path]) -> None:
-        if len(paths) == 1:
-            _fsync(paths[0])
-        else:
-            list(self._syncers.map(_fsync, paths))
 
 
 class IncomingFile:
@@ -194,15 +176,6 @@ def _create(path: Path) -> BinaryIO:
             if attempt == _CREATE_ATTEMPTS:
                 raise
     raise AssertionError("not reached")
-
-
-def _fsync(path: Path) -> None:
-    with _as_storage_errors(path):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

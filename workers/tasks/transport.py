@@ -38,3 +38,5 @@ def use_for_redis() -> None:
     """Make kombu take this transport; by alias, because a ``redis+socket`` URL overrides Celery's setting."""
     for scheme in ("redis", "rediss"):
         transport.TRANSPORT_ALIASES[scheme] = f"{Transport.__module__}:{Transport.__qualname__}"
+        # kombu remembers what an alias stood for when it was first used in this process.
+        transport._transport_cache.pop(scheme, None)
