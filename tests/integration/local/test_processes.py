@@ -81,7 +81,7 @@ def test_program_that_dies_at_once_is_tried_ever_more_slowly(
 def test_stop_ends_all_in_reverse_order(tmp_path: Path, supervisor: Supervisor, reports: Reports) -> None:
     ended = tmp_path / "ended"
     for name in ("first", "second", "third"):
-        process = shell(tmp_path, f"trap 'echo {name} >> {ended}; exit 0' TERM; touch {name}; sleep 60 & wait", name)
+        process = shell(tmp_path, f"trap 'echo {name} >> {ended}; exit 0' TERM; sleep 60 & wait", name)
         supervisor.start(process, restart=Restart())
         # The trap must be set before the signal comes.
         process.wait_ready(lambda process=process: _traps_term(process), 10)  # type: ignore[misc]
