@@ -44,6 +44,8 @@ def serve(settings: Settings, read_metrics: Callable[[], bytes] = metrics.own_pr
         if gate.wait_until_ready():
             with _housekeeping(settings, intake):
                 _LOG.info("orthanc-cluster node %s has started", settings.cluster.node_name)
+                watch = threading.Thread(target=gate.keep_watch, name="gate", daemon=True)
+                watch.start()
                 stopped.wait()
         _LOG.info("draining for at most %d s", settings.cluster.drain_seconds)
     _LOG.info("orthanc-cluster node %s has stopped", settings.cluster.node_name)

@@ -18,7 +18,7 @@ from cluster.coordinator.state import Action, decide
 from cluster.database.advisory_lock import SETUP_KEY, try_advisory_lock
 from cluster.database.pool import connect
 from cluster.database.sqlstate import translate
-from cluster.errors import ClusterError, LockNotAvailable, SchemaMismatch, Transient
+from cluster.errors import ClusterError, LockNotAvailable, ReadOnlyServer, SchemaMismatch, Transient
 from cluster.schema.install import cluster_is_current, install
 from cluster.schema.revision import Observation, observe
 
@@ -33,6 +33,7 @@ class Gate:
         self._settings = settings
         self._reason: str | None = "starting"
         self._stopped = threading.Event()
+        self._changing = threading.Lock()
 
     @property
     def reason(self) -> str | None:
@@ -45,9 +46,10 @@ class Gate:
         return self._reason is None
 
     def stop(self) -> None:
-        """End the wait (SIGTERM during start-up), or turn not ready (draining)."""
-        self._set("draining")
-        self._stopped.set()
+        """Turn not ready for good (draining), and end `wait_until_ready` and `keep_watch`."""
+        with self._changing:
+            self._stopped.set()
+            self._tell_world("draining")
 
     def wait_until_ready(self) -> bool:
         """Block until the database is servable; False if `stop` came first.
@@ -67,10 +69,38 @@ class Gate:
             retry(self._attempt)
         except Transient:
             return False
-        if self._stopped.is_set():
-            return False
         self._set(None)
-        return True
+        return not self._stopped.is_set()
+
+    def keep_watch(self) -> None:
+        """Until `stop`: not ready while the database cannot be reached or is no longer what we serve.
+
+        What is in hand is not affected; it has its own time budget. Looks every ConnectionRetryInterval seconds, over
+        one connection of its own, so that a busy pool does not look like an outage.
+        """
+        connection: psycopg.Connection | None = None
+        while not self._stopped.wait(self._settings.postgresql.connection_retry_interval_seconds):
+            try:
+                if connection is None:
+                    connection = connect(self._settings.postgresql)
+                self._look(connection)
+                self._set(None)
+            except psycopg.Error as error:
+                connection = None
+                self._set(str(translate(error)))
+            except ClusterError as error:
+                self._set(str(error))
+        if connection is not None:
+            connection.close()
+
+    def _look(self, connection: psycopg.Connection[TupleRow]) -> None:
+        schema_name = self._settings.postgresql.schema_name
+        seen = observe(connection, schema_name)
+        if self._decide(connection, seen) is not Action.SERVE:
+            raise SchemaMismatch(seen.explain(schema_name))
+        row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+        if row and row[0]:
+            raise ReadOnlyServer("the server is a standby and takes no writes")
 
     def _attempt(self) -> None:
         try:
@@ -106,11 +136,18 @@ class Gate:
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        reason = str(error) if isinstance(error, ClusterError) else "waiting for the database"
-        if reason != self._reason:
-            _LOG.warning("not ready: %s", reason)
-        self._set(reason)
+        self._set(str(error) if isinstance(error, ClusterError) else "waiting for the database")
 
     def _set(self, reason: str | None) -> None:
+        with self._changing:
+            if self._stopped.is_set() or reason == self._reason:
+                return
+            if reason is None:
+                _LOG.info("ready")
+            else:
+                _LOG.warning("not ready: %s", reason)
+            self._tell_world(reason)
+
+    def _tell_world(self, reason: str | None) -> None:
         self._reason = reason
         telemetry.ready.set(reason is None)

@@ -16,10 +16,8 @@ from workers.load.options import LoadOptions, parse_targets
 from workers.load.report import as_json, print_result, progress_bar
 from workers.load.run import run_load
 from workers.load.sender import Target
+from workers.local.data_folder import settings_of
 from workers.local.registry import find_by_dicom
-
-CONFIGURATION_OF_UP = "orthanc.json"
-
 
 _PATH = click.Path(path_type=Path)
 
@@ -91,8 +89,4 @@ def find_settings(configuration: Sequence[Path], data: Path | None, targets: Seq
             f"no `orthanc-cluster up` of this user has the door {targets[0]}, so the archive behind it is unknown:"
             " give --config FILE or --data DIR",
         )
-    file = data / CONFIGURATION_OF_UP
-    if not file.is_file():
-        raise ConfigurationError("--data", f"{data} is not the data folder of an `orthanc-cluster up`")
-    # The file of `up` is complete; this shell's environment may be meant for another cluster.
-    return load_settings([file], environ={})
+    return settings_of(data)
