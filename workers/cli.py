@@ -7,6 +7,7 @@ Imports happen inside the sub-commands, so that `--help` is quick and a node of 
 metrics before anything counts.
 """
 
+import contextlib
 import functools
 import importlib
 import sys
@@ -124,8 +125,9 @@ def worker(settings: Settings, processes: int, verbose: bool) -> None:
 
     set_up_logging(verbose=verbose)
     log_configuration(settings)
-    if Gate(settings).wait_until_ready():
-        sys.exit(run_worker(settings, processes=processes))
+    with contextlib.closing(Gate(settings)) as gate:
+        if gate.wait_until_ready():
+            sys.exit(run_worker(settings, processes=processes))
 
 
 # One machine ----------------------------------------------------------------------------------------------------------
@@ -171,5 +173,6 @@ def import_(settings: Settings, paths: Sequence[Path], report: Path | None, resu
     from workers.logs import set_up_logging
 
     set_up_logging()
-    if Gate(settings).wait_until_ready():
-        sys.exit(import_files(settings, paths, report=report, resume=resume))
+    with contextlib.closing(Gate(settings)) as gate:
+        if gate.wait_until_ready():
+            sys.exit(import_files(settings, paths, report=report, resume=resume))

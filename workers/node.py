@@ -18,29 +18,40 @@ from cluster.ingest.intake import Intake, open_intake
 from workers import metrics
 from workers.housekeeping import Housekeeping
 from workers.http.server import HttpServer
+from workers.siblings import Siblings
 from workers.storescp.listener import StoreScp
 from workers.upper_layer.pdu import DEFAULT_MAXIMUM_LENGTH
 
 _LOG = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, read_metrics: Callable[[], bytes] = metrics.own_process) -> None:
-    """Serve until SIGTERM or SIGINT.
+def serve(
+    settings: Settings,
+    read_metrics: Callable[[], bytes] = metrics.own_process,
+    siblings: Siblings | None = None,
+    number: int = 0,
+) -> None:
+    """Serve until SIGTERM or SIGINT, as process `number` of `siblings` if the node has several.
 
     Raises:
         ConfigurationError: a port or folder cannot be had.
         SchemaMismatch, DatabaseRefused: the database will not do, and waiting would not change that.
     """
-    gate = Gate(settings)
+    siblings = siblings or Siblings(1)
+    gate = Gate(settings, on_change=lambda is_ready: siblings.tell(number, is_ready))
     stopped = threading.Event()
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(signal_number: int, frame: FrameType | None) -> None:
         stopped.set()
         gate.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    with contextlib.closing(open_intake(settings)) as intake, _doors(settings, intake, gate, read_metrics):
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, stop)
+    with (
+        contextlib.closing(gate),
+        contextlib.closing(open_intake(settings)) as intake,
+        _doors(settings, intake, gate, siblings, read_metrics),
+    ):
         if gate.wait_until_ready():
             with _housekeeping(settings, intake):
                 _LOG.info("orthanc-cluster node %s has started", settings.cluster.node_name)
@@ -52,10 +63,18 @@ def serve(settings: Settings, read_metrics: Callable[[], bytes] = metrics.own_pr
 
 
 @contextlib.contextmanager
-def _doors(settings: Settings, intake: Intake, gate: Gate, read_metrics: Callable[[], bytes]) -> Iterator[None]:
+def _doors(
+    settings: Settings, intake: Intake, gate: Gate, siblings: Siblings, read_metrics: Callable[[], bytes]
+) -> Iterator[None]:
     scp = StoreScp(settings, intake, ready=lambda: gate.is_ready, maximum_pdu_length=_maximum_pdu_length(settings))
     http = HttpServer(
-        settings, intake, intake.database, intake.storage, readiness=lambda: gate.reason, metrics=read_metrics
+        settings,
+        intake,
+        intake.database,
+        intake.storage,
+        readiness=lambda: gate.reason or siblings.reason(),
+        started=lambda: gate.has_been_ready,
+        metrics=read_metrics,
     )
     doors = [
         door

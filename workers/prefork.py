@@ -6,6 +6,7 @@ with it, which whoever started the node then replaces as a whole.
 """
 
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ from types import FrameType
 
 from cluster.config import Settings, share_metrics_between_processes
 from cluster.errors import ClusterError
+from workers.siblings import Siblings
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,14 +28,16 @@ def serve_in_processes(settings: Settings) -> int:
         share_metrics_between_processes(folder)
         from workers import metrics, node  # only now: this imports prometheus_client
 
+        siblings = Siblings(settings.cluster.ingest_processes)
         reading, writing = os.pipe()
         children = []
-        for _ in range(settings.cluster.ingest_processes):
+        for number in range(settings.cluster.ingest_processes):
             pid = os.fork()
             if pid == 0:
                 os.close(writing)
                 _leave_with_parent(reading)
-                os._exit(_child(lambda: node.serve(settings, metrics.all_processes)))
+                serve = functools.partial(node.serve, settings, metrics.all_processes, siblings, number)
+                os._exit(_child(serve))
             children.append(pid)
         os.close(reading)
 

@@ -46,7 +46,7 @@ class PostgreSQLSettings(Options):
 
     enable_index: bool = Field(default=False, validation_alias="EnableIndex")
     enable_storage: Unserved = Field(default=False, validation_alias="EnableStorage")
-    lock: Unserved = Field(default=False, validation_alias="Lock")
+    lock: bool = Field(default=False, validation_alias="Lock")
     host: Text = Field(default="localhost", validation_alias="Host")
     port: Port = Field(default=5432, validation_alias="Port")
     database: Text = Field(default="", validation_alias="Database")

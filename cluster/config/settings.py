@@ -64,4 +64,6 @@ class Settings(Options):
     def _possible(self) -> Self:
         if self.http.server_enabled and self.dicom.server_enabled and self.http.port == self.dicom.port:
             raise ConfigurationError("HttpPort", "must differ from DicomPort")
+        if self.postgresql.lock and self.cluster.ingest_processes > 1:
+            raise ConfigurationError("PostgreSQL.Lock", "must be false where Cluster.IngestProcesses is more than 1")
         return self

@@ -7,6 +7,7 @@ others look again. A database that cannot be reached is waited for: the node is 
 
 import logging
 import threading
+from collections.abc import Callable
 
 import psycopg
 import tenacity
@@ -15,10 +16,10 @@ from psycopg.rows import TupleRow
 from cluster import telemetry
 from cluster.config import Settings
 from cluster.coordinator.state import Action, decide
-from cluster.database.advisory_lock import SETUP_KEY, try_advisory_lock
+from cluster.database.advisory_lock import INDEX_KEY, SETUP_KEY, hold_advisory_lock, try_advisory_lock
 from cluster.database.pool import connect
 from cluster.database.sqlstate import translate
-from cluster.errors import ClusterError, LockNotAvailable, ReadOnlyServer, SchemaMismatch, Transient
+from cluster.errors import ClusterError, DatabaseRefused, LockNotAvailable, ReadOnlyServer, SchemaMismatch, Transient
 from cluster.schema.install import cluster_is_current, install
 from cluster.schema.revision import Observation, observe
 
@@ -29,11 +30,15 @@ _POLL_SECONDS = 0.2
 class Gate:
     """Whether this process may receive; readable from any thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_change: Callable[[bool], None] = lambda is_ready: None) -> None:
+        """`on_change` is told whether this process is ready, each time that changes; it must not block."""
         self._settings = settings
+        self._on_change = on_change
         self._reason: str | None = "starting"
         self._stopped = threading.Event()
         self._changing = threading.Lock()
+        self._has_been_ready = False
+        self._session: psycopg.Connection | None = None
 
     @property
     def reason(self) -> str | None:
@@ -45,6 +50,11 @@ class Gate:
         """Whether instances may be received now."""
         return self._reason is None
 
+    @property
+    def has_been_ready(self) -> bool:
+        """Whether start-up is over: this process was ready once."""
+        return self._has_been_ready
+
     def stop(self) -> None:
         """Turn not ready for good (draining), and end `wait_until_ready` and `keep_watch`."""
         with self._changing:
@@ -55,7 +65,7 @@ class Gate:
         """Block until the database is servable; False if `stop` came first.
 
         Raises:
-            SchemaMismatch, DatabaseRefused: waiting would not help.
+            SchemaMismatch, DatabaseRefused: waiting would not help; with `Lock`, another node has the database.
         """
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
@@ -78,20 +88,37 @@ class Gate:
         What is in hand is not affected; it has its own time budget. Looks every ConnectionRetryInterval seconds, over
         one connection of its own, so that a busy pool does not look like an outage.
         """
-        connection: psycopg.Connection | None = None
         while not self._stopped.wait(self._settings.postgresql.connection_retry_interval_seconds):
             try:
-                if connection is None:
-                    connection = connect(self._settings.postgresql)
-                self._look(connection)
+                self._look(self._own_session())
                 self._set(None)
             except psycopg.Error as error:
-                connection = None
+                self._end_session()
                 self._set(str(translate(error)))
             except ClusterError as error:
                 self._set(str(error))
-        if connection is not None:
-            connection.close()
+
+    def close(self) -> None:
+        """Let go of the database, and of its lock; the last thing that a process does."""
+        self._end_session()
+
+    def _own_session(self) -> psycopg.Connection:
+        """The one connection that lives as long as this process, and holds Orthanc's lock with `Lock: true`."""
+        if self._session is None:
+            session = connect(self._settings.postgresql)
+            try:
+                if self._settings.postgresql.lock:
+                    _lock_database(session)
+            except BaseException:
+                session.close()
+                raise
+            self._session = session
+        return self._session
+
+    def _end_session(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     def _look(self, connection: psycopg.Connection[TupleRow]) -> None:
         schema_name = self._settings.postgresql.schema_name
@@ -104,9 +131,9 @@ class Gate:
 
     def _attempt(self) -> None:
         try:
-            with connect(self._settings.postgresql) as connection:
-                self._look_and_act(connection)
+            self._look_and_act(self._own_session())
         except psycopg.Error as error:
+            self._end_session()
             raise translate(error) from error
 
     def _look_and_act(self, connection: psycopg.Connection[TupleRow]) -> None:
@@ -150,4 +177,14 @@ class Gate:
 
     def _tell_world(self, reason: str | None) -> None:
         self._reason = reason
+        self._has_been_ready = self._has_been_ready or reason is None
         telemetry.ready.set(reason is None)
+        self._on_change(reason is None)
+
+
+def _lock_database(session: psycopg.Connection[TupleRow]) -> None:
+    if not hold_advisory_lock(session, INDEX_KEY):
+        raise DatabaseRefused(
+            "PostgreSQL.Lock: another node, or a real Orthanc, has locked this database for itself; "
+            "where several nodes shall write to it, set Lock to false on all of them"
+        )

@@ -10,8 +10,17 @@ from contextlib import contextmanager
 
 import psycopg
 
+INDEX_KEY = 42
+"""Held for life by a node with `Lock: true`, Orthanc's index plugin and ours alike."""
+
 SETUP_KEY = 44
 """Taken around every look at and change of the schema, by Orthanc's plugins too."""
+
+
+def hold_advisory_lock(connection: psycopg.Connection, key: int) -> bool:
+    """Take the lock if it is free, and keep it until the connection ends; whether it was taken."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s::bigint)", (key,)).fetchone()
+    return bool(row and row[0])
 
 
 @contextmanager
@@ -20,8 +29,7 @@ def try_advisory_lock(connection: psycopg.Connection, key: int) -> Iterator[bool
 
     The connection must be a direct one in autocommit mode: the lock lives and dies with its session.
     """
-    row = connection.execute("SELECT pg_try_advisory_lock(%s::bigint)", (key,)).fetchone()
-    held = bool(row and row[0])
+    held = hold_advisory_lock(connection, key)
     try:
         yield held
     finally:

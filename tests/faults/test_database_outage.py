@@ -42,6 +42,7 @@ def test_outage_restarts_nobody(tmp_path, proxy, storage_directory):
         # Then the node says so, and does not accept what it could not store
         assert "refused" in readiness(node).text or "closed" in readiness(node).text
         assert httpx.get(f"{node.url}/livez").status_code == 200
+        assert httpx.get(f"{node.url}/startupz").status_code == 200
         with pytest.raises(AssociationRejected) as raised:
             associate(node)
         assert (raised.value.transient, raised.value.source, raised.value.reason) == (True, 3, 2)

@@ -1,4 +1,4 @@
-"""SIGTERM to a node under load, again and again: objects in hand are answered, senders go elsewhere, nothing is lost."""
+"""SIGTERM to a node under load: objects in hand are answered, senders go elsewhere, nothing is lost."""
 
 import threading
 

@@ -27,6 +27,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 def application(services: Services) -> Starlette:
     """The ASGI application of one process."""
     routes: dict[str, dict[str, Handler]] = {
+        "/startupz": {"GET": probes.startupz, "HEAD": probes.startupz},
         "/livez": {"GET": probes.livez, "HEAD": probes.livez},
         "/readyz": {"GET": probes.readyz, "HEAD": probes.readyz},
         "/metrics": {"GET": probes.metrics},

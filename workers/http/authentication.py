@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.config.http import HttpSettings
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+OPEN_PATHS = frozenset({"/startupz", "/livez", "/readyz", "/metrics"})
 """Reached without a password, because probes and scrapers have none; they change nothing and name no patient."""
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="Orthanc Secure Area", charset="UTF-8"'}

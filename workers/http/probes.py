@@ -1,4 +1,4 @@
-"""GET /livez, /readyz and /metrics, for kubelets, load balancers and Prometheus."""
+"""GET /startupz, /livez, /readyz and /metrics, for kubelets, load balancers and Prometheus."""
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
@@ -11,6 +11,12 @@ from workers.http.services import Services
 async def livez(services: Services, request: Request) -> Response:
     """This process turns its event loop. Touches nothing: an outage elsewhere must not get a node killed."""
     return json_answer({"alive": True})
+
+
+async def startupz(services: Services, request: Request) -> Response:
+    """Whether start-up is over: this node was ready once, whatever it is now."""
+    started = services.started()
+    return json_answer({"started": started, "reason": services.readiness()}, status=200 if started else 503)
 
 
 async def readyz(services: Services, request: Request) -> Response:

@@ -36,14 +36,16 @@ class HttpServer:
         storage: StorageArea,
         readiness: Callable[[], str | None],
         metrics: Callable[[], bytes],
+        started: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         Args:
             readiness: None if this node is ready, else the reason; must answer at once, from memory.
+            started: whether this node was ready once; likewise.
             metrics: all metrics in Prometheus' text format; may block.
         """
         self._settings = settings
-        self._services = Services(settings, intake, database, storage, readiness, metrics)
+        self._services = Services(settings, intake, database, storage, readiness, metrics, started)
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None

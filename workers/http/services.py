@@ -31,6 +31,8 @@ class Services:
     """None if this node is ready, else the reason; answers at once, from memory."""
     metrics: Callable[[], bytes]
     """All metrics in Prometheus' text format."""
+    started: Callable[[], bool]
+    """Whether this node was ready once."""
     uploads: ThreadPool = field(default_factory=lambda: ThreadPool("upload", UPLOAD_THREADS, UPLOADS_WAITING))
     reads: ThreadPool = field(default_factory=lambda: ThreadPool("read", READ_THREADS, READS_WAITING))
     scrapes: ThreadPool = field(default_factory=lambda: ThreadPool("scrape", 1, 8))

@@ -89,6 +89,8 @@ class LocalCluster:
     def _start(self) -> None:
         options = self._options
         settings = load_settings(options.configuration, overrides=self._defaults())
+        if settings.postgresql.lock:
+            raise ConfigurationError("PostgreSQL.Lock", "must be false: `up` runs several processes on one database")
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stack.enter_context(_only_one(self._data))
         database_uri, redis_url = self._servers(settings)

@@ -30,7 +30,10 @@ def configuration(tmp_path):
     [
         ({"PostgreSQL": {"EnableIndex": True, "IndexConnectionsCount": "four"}}, "PostgreSQL.IndexConnectionsCount: "),
         ({"PostgreSQL": {"EnableIndex": True, "IndexConectionsCount": 4}}, "PostgreSQL.IndexConectionsCount: "),
-        ({"PostgreSQL": {"EnableIndex": True, "Lock": True}}, "PostgreSQL.Lock: "),
+        (
+            {"PostgreSQL": {"EnableIndex": True, "Lock": True}, "Cluster": {"IngestProcesses": 2}},
+            "PostgreSQL.Lock: ",
+        ),
         ({"PostgreSQL": {"EnableIndex": False, "Host": "db"}}, "PostgreSQL.EnableIndex: "),
         ({}, "PostgreSQL.EnableIndex: "),
         ({"DicomPort": "x"}, "DicomPort: "),
