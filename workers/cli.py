@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -125,9 +126,19 @@ def worker(settings: Settings, processes: int, verbose: bool) -> None:
 
     set_up_logging(verbose=verbose)
     log_configuration(settings)
-    with contextlib.closing(Gate(settings)) as gate:
+    with contextlib.closing(Gate(settings, role="worker")) as gate:
         if gate.wait_until_ready():
+            threading.Thread(target=gate.keep_watch, name="gate", daemon=True).start()
             sys.exit(run_worker(settings, processes=processes))
+
+
+@_group.command()
+@_configuration_options
+def nodes(settings: Settings) -> None:
+    """List the processes that use the index: alive, ready or why not, and what they can serve."""
+    from workers.nodes_command import list_nodes
+
+    list_nodes(settings)
 
 
 # One machine ----------------------------------------------------------------------------------------------------------

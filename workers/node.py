@@ -38,7 +38,7 @@ def serve(
         SchemaMismatch, DatabaseRefused: the database will not do, and waiting would not change that.
     """
     siblings = siblings or Siblings(1)
-    gate = Gate(settings, on_change=lambda is_ready: siblings.tell(number, is_ready))
+    gate = Gate(settings, role="ingest", on_change=lambda is_ready: siblings.tell(number, is_ready))
     stopped = threading.Event()
 
     def stop(signal_number: int, frame: FrameType | None) -> None:

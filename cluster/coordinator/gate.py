@@ -5,6 +5,7 @@ others look again. A database that cannot be reached is waited for: the node is 
 `Gate.reason` says why.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from psycopg.rows import TupleRow
 
 from cluster import telemetry
 from cluster.config import Settings
+from cluster.coordinator.membership import Membership
 from cluster.coordinator.state import Action, decide
 from cluster.database.advisory_lock import INDEX_KEY, SETUP_KEY, hold_advisory_lock, try_advisory_lock
 from cluster.database.pool import connect
 from cluster.database.sqlstate import translate
-from cluster.errors import ClusterError, DatabaseRefused, LockNotAvailable, ReadOnlyServer, SchemaMismatch, Transient
+from cluster.errors import ClusterError, DatabaseRefused, LockNotAvailable, SchemaMismatch, Transient
 from cluster.schema.install import cluster_is_current, install
 from cluster.schema.revision import Observation, observe
 
@@ -30,9 +32,22 @@ _POLL_SECONDS = 0.2
 class Gate:
     """Whether this process may receive; readable from any thread."""
 
-    def __init__(self, settings: Settings, on_change: Callable[[bool], None] = lambda is_ready: None) -> None:
-        """`on_change` is told whether this process is ready, each time that changes; it must not block."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        role: str = "client",
+        on_change: Callable[[bool], None] = lambda is_ready: None,
+    ) -> None:
+        """
+        Args:
+            role: what this process does, for whoever looks at the list of nodes.
+            on_change: is told whether this process is ready, each time that changes; must not block.
+        """
         self._settings = settings
+        self._membership = Membership(
+            settings.cluster.node_name, [role], settings.postgresql.connection_retry_interval_seconds
+        )
         self._on_change = on_change
         self._reason: str | None = "starting"
         self._stopped = threading.Event()
@@ -90,8 +105,9 @@ class Gate:
         """
         while not self._stopped.wait(self._settings.postgresql.connection_retry_interval_seconds):
             try:
-                self._look(self._own_session())
-                self._set(None)
+                reason = self._look(self._own_session())
+                self._membership.heartbeat(self._own_session(), reason)
+                self._set(reason)
             except psycopg.Error as error:
                 self._end_session()
                 self._set(str(translate(error)))
@@ -100,6 +116,9 @@ class Gate:
 
     def close(self) -> None:
         """Let go of the database, and of its lock; the last thing that a process does."""
+        if self._session is not None and self._has_been_ready:
+            with contextlib.suppress(psycopg.Error):
+                self._membership.leave(self._session)
         self._end_session()
 
     def _own_session(self) -> psycopg.Connection:
@@ -120,18 +139,19 @@ class Gate:
             self._session.close()
             self._session = None
 
-    def _look(self, connection: psycopg.Connection[TupleRow]) -> None:
+    def _look(self, connection: psycopg.Connection[TupleRow]) -> str | None:
+        """Why the database cannot be served now; None if it can."""
         schema_name = self._settings.postgresql.schema_name
         seen = observe(connection, schema_name)
         if self._decide(connection, seen) is not Action.SERVE:
-            raise SchemaMismatch(seen.explain(schema_name))
+            return seen.explain(schema_name)
         row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
-        if row and row[0]:
-            raise ReadOnlyServer("the server is a standby and takes no writes")
+        return "the server is a standby and takes no writes" if row and row[0] else None
 
     def _attempt(self) -> None:
         try:
             self._look_and_act(self._own_session())
+            self._membership.heartbeat(self._own_session(), None)
         except psycopg.Error as error:
             self._end_session()
             raise translate(error) from error

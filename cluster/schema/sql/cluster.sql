@@ -56,3 +56,19 @@ CREATE INDEX IF NOT EXISTS import_chunks_unsent ON cluster.import_chunks (chunk,
     WHERE done_at IS NULL AND sent_at IS NULL;
 CREATE INDEX IF NOT EXISTS import_chunks_in_flight ON cluster.import_chunks (sent_at)
     WHERE done_at IS NULL AND sent_at IS NOT NULL;
+
+-- Processes that use the index, so that a change of the schema can respect what they can serve.
+CREATE TABLE IF NOT EXISTS cluster.nodes (
+    node_id uuid PRIMARY KEY,
+    name text NOT NULL,
+    roles text[] NOT NULL,
+    version text NOT NULL,
+    -- Revisions of the index that the process can serve.
+    revisions integer[] NOT NULL,
+    -- Why it is not ready; NULL if it is.
+    reason text,
+    started_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    heartbeat_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    -- Without a heartbeat for this long it counts as gone.
+    patience interval NOT NULL
+);
