@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from cluster.database.advisory_lock import SETUP_KEY
+from cluster.errors import LockNotAvailable
 from cluster.schema.revision import SCHEMA_VERSION, UNKNOWN, name_of
 from cluster.schema.steps import scripts, text
 
@@ -91,10 +92,18 @@ def migrate(
 
     Args:
         on_part: told each part as it begins.
+
+    Raises:
+        LockNotAvailable: somebody works on the database.
     """
     told = ""
     for part, _, statements in script(schema_name, source, target):
         if part != told:
             on_part(part)
             told = part
-        connection.execute(statements.encode())
+        try:
+            connection.execute(statements.encode())
+        except psycopg.errors.LockNotAvailable as error:
+            raise LockNotAvailable(
+                f"{error.diag.message_primary}. Nothing was changed; stop all nodes first"
+            ) from error

@@ -10,6 +10,7 @@ SHAPE = {"p1": [[2, 1], [3]], "p2": [[1]], "p3": [[2, 2, 2]], "p4": [[1], [1], [
 PROTECTED = {"p2", "p4"}
 RECYCLING_ORDER = ["p3", "p5", "p1"]
 """p1 got another instance at the end."""
+STATISTICS = [(0, 2000), (1, 5000), (2, 5), (3, 8), (4, 11), (5, 20)]
 
 
 def fill(connection: psycopg.Connection, revision: int) -> None:
@@ -27,7 +28,8 @@ def fill(connection: psycopg.Connection, revision: int) -> None:
         connection.execute("INSERT INTO Queues (queueId, value) VALUES ('q', 'one'), ('q', 'two')")
     if revision >= 6:
         connection.execute(
-            "INSERT INTO AuditLogs (sourcePlugin, userId, resourceType, resourceId, action) VALUES ('a', 'u', 3, 'i', 'x')"
+            "INSERT INTO AuditLogs (sourcePlugin, userId, resourceType, resourceId, action)"
+            " VALUES ('a', 'u', 3, 'i', 'x')"
         )
 
 
@@ -84,6 +86,8 @@ def _delete(connection: psycopg.Connection, revision: int, public_id: str) -> No
         connection.execute("DISCARD TEMP")
     else:
         connection.execute("DELETE FROM Resources WHERE internalId = %s", (internal_id,))
+        # Only of use within the plugin's transaction.
+        connection.execute("DELETE FROM DeletedFiles; DELETE FROM RemainingAncestor; DELETE FROM DeletedResources")
 
 
 def contents(connection: psycopg.Connection, revision: int) -> dict[str, Any]:
@@ -152,7 +156,8 @@ def checksums(connection: psycopg.Connection) -> dict[str, str]:
     """One sum over all rows of each table; without the numbers of rows that only wait for housekeeping, and without
     the place of a protected patient, which nobody reads (interop/enumerations.md)."""
     tables = connection.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' ORDER BY 1"
+        "SELECT relname FROM pg_class WHERE relkind = 'r'"
+        " AND relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1"
     ).fetchall()
     sums = {}
     for (table,) in tables:

@@ -73,8 +73,8 @@ def catalogue(connection: psycopg.Connection, schema_name: str = "public") -> Ca
     for kind, query in _QUERIES.items():
         values = {"schema": schema_name if kind == "sequence" else quoted}
         rows = connection.execute(query, values).fetchall()
-        # The schema's own name must not make a difference.
-        lines[kind] = frozenset(line.replace(f"{quoted}.", "") for (line,) in rows)
+        # The schema's own name must not make a difference, nor that of the one where pg_trgm is.
+        lines[kind] = frozenset(line.replace(f"{quoted}.", "").replace("public.gin", "gin") for (line,) in rows)
     lines["property"] = frozenset(
         f"{number} = {value}" for number, value in connection.execute("SELECT property, value FROM GlobalProperties")
     )

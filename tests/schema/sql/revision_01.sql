@@ -160,6 +160,10 @@ begin
         insert into Resources values (default, 2, series, studyKey) returning internalId into seriesKey;
     end if;
     insert into Resources values (default, 3, instance, seriesKey) returning internalId into instanceKey;
+    delete from PatientRecyclingOrder where patientId = patientKey;
+    if found then
+        insert into PatientRecyclingOrder values (default, patientKey);
+    end if;
 end;
 $body$ language plpgsql;
 

@@ -10,7 +10,7 @@ BEGIN
     FOR found IN
         SELECT t.tgname, c.relname
           FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-         WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal
+         WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND NOT t.tgisinternal
            AND t.tgname = ANY (ARRAY[
                'attachedfiledeleted', 'attachedfileincrementsize', 'attachedfiledecrementsize',
                'countresourcestracker', 'incrementresourcestracker', 'decrementresourcestracker',
@@ -23,7 +23,7 @@ BEGIN
     FOR found IN
         SELECT p.oid::regprocedure AS signature
           FROM pg_proc p
-         WHERE p.pronamespace = current_schema()::regnamespace
+         WHERE p.pronamespace = quote_ident(current_schema())::regnamespace
            AND p.proname = ANY (ARRAY[
                'attachedfiledeletedfunc', 'attachedfileincrementsizefunc', 'attachedfiledecrementsizefunc',
                'countresourcestrackerfunc', 'incrementresourcestrackerfunc', 'decrementresourcestrackerfunc',
