@@ -4,18 +4,27 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import psycopg
 import pytest
 
 from tests.schema.archive import checksums, housekeep
 from tests.support.catalogue import catalogue
+from workers.cli import main
 from workers.local import postgresql_binaries
 
 
+@dataclass
+class Ended:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
-def command(tmp_path):
-    """`command(connection, "status", …)`: exit status, output, errors."""
+def command(tmp_path, monkeypatch, capsys):
+    """`command(connection, "status", …)` runs the command line in this process."""
 
     def run(connection, *arguments, schema_name="public"):
         file = tmp_path / "orthanc.json"
@@ -25,9 +34,15 @@ def command(tmp_path):
             section = {"EnableIndex": True, "ConnectionUri": uri, "Schema": schema_name}
             file.write_text(json.dumps({"StorageDirectory": str(tmp_path / "storage"), "PostgreSQL": section}), "utf-8")
             arguments = (*arguments, "--config", str(file))
-        return subprocess.run(
-            [sys.executable, "-m", "workers", "schema", *arguments], capture_output=True, text=True, timeout=60
-        )
+        monkeypatch.setattr(sys, "argv", ["orthanc-cluster", "schema", *arguments])
+        capsys.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        captured = capsys.readouterr()
+        return Ended(status, captured.out, captured.err)
 
     return run
 
@@ -75,9 +90,9 @@ def test_printed_sql_is_for_one_revision_and_one_schema_only(index, command, psq
     refused = psql(connection, script)
     assert refused.returncode == 3
     assert "this is for an Orthanc index at revision 1" in refused.stderr
-    connection.execute('CREATE SCHEMA "Other-1"')
-    script = command(connection, "sql", "--from", "2", schema_name="Other-1").stdout
-    assert 'SET LOCAL search_path TO "Other-1"' in script
+    connection.execute('CREATE SCHEMA "other-1"')
+    script = command(connection, "sql", "--from", "2", schema_name="other-1").stdout
+    assert 'SET LOCAL search_path TO "other-1"' in script
     refused = psql(connection, script)
     assert "there is no Orthanc index in this PostgreSQL schema" in refused.stderr
     connection.execute("SET search_path TO public")
