@@ -54,11 +54,14 @@ class Observation:
             case Finding.EXACT:
                 return f"{where} holds an index at revision {REVISION}"
             case Finding.FOREIGN:
-                return f"{where} holds something other than an Orthanc index of schema version 6: {self.detail}"
+                return (
+                    f"{where} holds what is not an Orthanc index that can be served or upgraded: {self.detail}; this "
+                    f"version serves revision {REVISION} only. Nothing was changed"
+                )
             case Finding.NEWER:
                 return (
                     f"{where} holds an Orthanc index at revision {self.revision}; this version serves revision "
-                    f"{REVISION} and knows no newer one. Nothing was changed; use a newer version"
+                    f"{REVISION} only and knows no newer one. Nothing was changed; use a newer version"
                 )
             case Finding.OLDER:
                 found = "an unknown revision" if self.revision == UNKNOWN else f"revision {self.revision}"
@@ -90,7 +93,7 @@ def _observe_revision(connection: psycopg.Connection[TupleRow], schema_name: str
     if text is None:
         # A database before 5.1 has none, and one that lost it must not be upgraded from the beginning.
         if _has(connection, schema_name, "globalintegerschanges"):
-            detail = "property 4 (revision) is missing, and the tables are those of revision 2 or later"
+            detail = "an unknown revision, as property 4 is missing, with tables of revision 2 or later"
             return Observation(Finding.FOREIGN, detail=detail)
         return Observation(Finding.OLDER, UNKNOWN)
     # Orthanc reads a number and nothing else; int() would take spaces, signs and other digits too.

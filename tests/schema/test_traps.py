@@ -95,6 +95,7 @@ def test_leftovers_of_orthancs_own_downgrades(index):
             "CREATE INDEX InvalidChildCountsId ON InvalidChildCounts (id)",
             "CREATE FUNCTION PatientAddedOrUpdated(patient_id bigint) RETURNS void LANGUAGE sql AS ''",
             "DELETE FROM GlobalProperties WHERE property = 11",
+            "INSERT INTO GlobalIntegers (key, value) VALUES (7, 100)",
         ],
         3: [
             "CREATE TABLE InvalidChildCounts (id bigint REFERENCES Resources (internalId) ON DELETE CASCADE,"

@@ -8,6 +8,9 @@ ALTER TABLE GlobalIntegersChanges ADD COLUMN IF NOT EXISTS pk bigserial PRIMARY 
 -- Orthanc's own downgrade leaves this column behind.
 ALTER TABLE Queues ADD COLUMN IF NOT EXISTS reservedUntil bigint;
 
+-- Left by revision 2 where the plugin made the later steps.
+DELETE FROM GlobalIntegers WHERE key = 7;
+
 DELETE FROM GlobalProperties WHERE property IN (4, 6, 10, 11, 12, 13, 14);
 INSERT INTO GlobalProperties (property, value)
 VALUES (4, '10'), (6, '1'), (10, '1'), (11, '3'), (12, '1'), (13, '1'), (14, '1');
