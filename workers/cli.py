@@ -46,7 +46,10 @@ def main() -> None:
 class _Lazy(click.Group):
     """Commands that live beside what they do are imported when they are asked for."""
 
-    _elsewhere: ClassVar[dict[str, str]] = {"load": "workers.load.command"}
+    _elsewhere: ClassVar[dict[str, str]] = {
+        "load": "workers.load.command",
+        "schema": "workers.schema_command",
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *self._elsewhere])

@@ -3,7 +3,7 @@
 The caller holds the set-up advisory lock. Everything is one transaction, so a killed installer leaves nothing behind.
 """
 
-from importlib.resources import files
+from collections.abc import Sequence
 
 import psycopg
 from psycopg import sql
@@ -11,16 +11,25 @@ from psycopg.rows import TupleRow
 
 from cluster.errors import SchemaMismatch
 from cluster.schema.revision import REVISION, Finding, observe
+from cluster.schema.steps import TRIGRAM, routines, text
+
+INSTALL = "install.sql"
+CLUSTER = ("cluster.sql", "cluster_store_instances.sql")
 
 CLUSTER_VERSION = 1
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 
-def install(connection: psycopg.Connection[TupleRow], schema_name: str, node: str) -> list[str]:
+def install(
+    connection: psycopg.Connection[TupleRow], schema_name: str, node: str, done: Sequence[str] = ()
+) -> list[str]:
     """Install what is missing, in one transaction, and return the names of the steps that were done.
 
     Orthanc's tables if there are none; our own schema if it is absent or older than this program, which running
     nodes of this version do not notice.
+
+    Args:
+        done: steps that the caller did in the same transaction, for the history.
 
     Raises:
         SchemaMismatch: the database is at another revision, or serves another index already.
@@ -32,11 +41,12 @@ def install(connection: psycopg.Connection[TupleRow], schema_name: str, node: st
         if seen.finding not in (Finding.EMPTY, Finding.EXACT):
             raise SchemaMismatch(seen.explain(schema_name))
         if seen.finding is Finding.EMPTY:
-            connection.execute(_script("install.sql"))
+            for name in (INSTALL, TRIGRAM, *routines(REVISION)):
+                connection.execute(text(name).encode())
             steps.append(f"install revision {REVISION}")
         if not cluster_is_current(connection, schema_name):
-            connection.execute(_script("cluster.sql"))
-            connection.execute(_script("cluster_store_instances.sql"))
+            for name in CLUSTER:
+                connection.execute(text(name).encode())
             steps.append(f"install cluster {CLUSTER_VERSION}")
             for name, value in (("version", str(CLUSTER_VERSION)), ("index_schema", schema_name)):
                 connection.execute(
@@ -44,7 +54,7 @@ def install(connection: psycopg.Connection[TupleRow], schema_name: str, node: st
                     " ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value",
                     (name, value),
                 )
-        for step in steps:
+        for step in (*done, *steps):
             connection.execute("INSERT INTO cluster.schema_history (step, node) VALUES (%s, %s)", (step, node))
     return steps
 
@@ -72,7 +82,3 @@ def install_database(conninfo: str, schema_name: str = "public") -> None:
     """Install everything on a database that nobody else is looking at (test templates)."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         install(connection, schema_name, "install_database")
-
-
-def _script(name: str) -> bytes:
-    return files("cluster.schema").joinpath("sql", name).read_bytes()

@@ -12,23 +12,36 @@ SCHEMA_VERSION = "6"
 REVISION = 10
 """Property 4: the revision that this program installs and serves."""
 
+UNKNOWN = 0
+"""The revision of a database that does not tell it, or that says 1 and lacks what revision 1 has."""
+
+OLDER_REVISIONS = (UNKNOWN, 1, 2, 3, 4, 5, 6)
+"""What can be upgraded; 7, 8 and 9 were never used."""
+
 
 class Finding(Enum):
     """How a database stands to what this program serves."""
 
     NO_SCHEMA = "the configured PostgreSQL schema does not exist"
     EMPTY = "no index"
+    OLDER = "a revision that can be upgraded"
     EXACT = "this revision"
-    OTHER = "another revision"
+    NEWER = "a revision that this program does not know yet"
     FOREIGN = "not an Orthanc index"
+
+
+def name_of(revision: int) -> str:
+    """A revision in words."""
+    return "unknown" if revision == UNKNOWN else str(revision)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at a database; `revision` is None where property 4 is missing or no number."""
+    """One look at a database; `revision` is None where there is no index of Orthanc's."""
 
     finding: Finding
     revision: int | None = None
+    detail: str = ""
 
     def explain(self, schema_name: str) -> str:
         """One sentence for the operator: what was found and what is wanted."""
@@ -41,12 +54,20 @@ class Observation:
             case Finding.EXACT:
                 return f"{where} holds an index at revision {REVISION}"
             case Finding.FOREIGN:
-                return f"{where} holds tables that are not an Orthanc index of schema version {SCHEMA_VERSION}"
-            case Finding.OTHER:
-                found = "an unknown revision" if self.revision is None else f"revision {self.revision}"
                 return (
-                    f"{where} holds an Orthanc index at {found}; this version serves revision {REVISION} only, "
-                    "and upgrades nothing yet"
+                    f"{where} holds what is not an Orthanc index that can be served or upgraded: {self.detail}; this "
+                    f"version serves revision {REVISION} only. Nothing was changed"
+                )
+            case Finding.NEWER:
+                return (
+                    f"{where} holds an Orthanc index at revision {self.revision}; this version serves revision "
+                    f"{REVISION} only and knows no newer one. Nothing was changed; use a newer version"
+                )
+            case Finding.OLDER:
+                found = "an unknown revision" if self.revision == UNKNOWN else f"revision {self.revision}"
+                return (
+                    f"{where} holds an Orthanc index at {found}; this version serves revision {REVISION} only. "
+                    "With all nodes stopped: orthanc-cluster schema upgrade --offline"
                 )
 
 
@@ -54,19 +75,58 @@ def observe(connection: psycopg.Connection[TupleRow], schema_name: str) -> Obser
     """Look at the database; writes nothing and takes no lock that a writer would notice."""
     if _one(connection, "SELECT to_regnamespace(quote_ident(%s)) IS NULL", schema_name):
         return Observation(Finding.NO_SCHEMA)
-    relation = "SELECT to_regclass(quote_ident(%s) || '.' || %s) IS NOT NULL"
-    has_resources = _one(connection, relation, schema_name, "resources")
-    has_properties = _one(connection, relation, schema_name, "globalproperties")
-    if not has_resources:
-        return Observation(Finding.FOREIGN if has_properties else Finding.EMPTY)
+    has_properties = _has(connection, schema_name, "globalproperties")
+    if not _has(connection, schema_name, "resources"):
+        if has_properties:
+            return Observation(Finding.FOREIGN, detail="table GlobalProperties without table Resources")
+        return Observation(Finding.EMPTY)
     if not has_properties:
-        return Observation(Finding.FOREIGN)
+        return Observation(Finding.FOREIGN, detail="table Resources without table GlobalProperties")
     properties = _properties(connection, schema_name)
-    if properties.get(1) != SCHEMA_VERSION:
-        return Observation(Finding.FOREIGN)
-    text = properties.get(4) or ""
-    revision = int(text) if text.isdecimal() else None
-    return Observation(Finding.EXACT if revision == REVISION else Finding.OTHER, revision)
+    version = properties.get(1)
+    if version != SCHEMA_VERSION:
+        return Observation(Finding.FOREIGN, detail=f"property 1 (schema version) is {version or 'missing'}")
+    return _observe_revision(connection, schema_name, properties.get(4))
+
+
+def _observe_revision(connection: psycopg.Connection[TupleRow], schema_name: str, text: str | None) -> Observation:
+    if text is None:
+        # A database before 5.1 has none, and one that lost it must not be upgraded from the beginning.
+        if _has(connection, schema_name, "globalintegerschanges"):
+            detail = "an unknown revision, as property 4 is missing, with tables of revision 2 or later"
+            return Observation(Finding.FOREIGN, detail=detail)
+        return Observation(Finding.OLDER, UNKNOWN)
+    # Orthanc reads a number and nothing else; int() would take spaces, signs and other digits too.
+    if not (text.isascii() and text.isdecimal()):
+        return Observation(Finding.FOREIGN, detail=f"property 4 (revision) is {text!r}")
+    revision = int(text)
+    if revision == REVISION:
+        return Observation(Finding.EXACT, revision)
+    if revision > REVISION:
+        return Observation(Finding.NEWER, revision)
+    if revision not in OLDER_REVISIONS or revision == UNKNOWN:
+        return Observation(
+            Finding.FOREIGN, revision, f"property 4 (revision) is {revision}, which no plugin ever wrote"
+        )
+    if revision == 1 and not _is_complete_1(connection, schema_name):
+        return Observation(Finding.OLDER, UNKNOWN)
+    return Observation(Finding.OLDER, revision)
+
+
+def _is_complete_1(connection: psycopg.Connection[TupleRow], schema_name: str) -> bool:
+    """Whether all is there that the plugins from 2.2 to 5.0 added without changing the revision."""
+    tables = ("globalintegers", "serverproperties", "labels", "deletedfiles", "remainingancestor", "deletedresources")
+    column = (
+        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(quote_ident(%s) || '.' || %s)"
+        " AND attname = 'revision' AND NOT attisdropped)"
+    )
+    return all(_has(connection, schema_name, table) for table in tables) and all(
+        _one(connection, column, schema_name, table) for table in ("metadata", "attachedfiles")
+    )
+
+
+def _has(connection: psycopg.Connection[TupleRow], schema_name: str, table: str) -> bool:
+    return _one(connection, "SELECT to_regclass(quote_ident(%s) || '.' || %s) IS NOT NULL", schema_name, table)
 
 
 def _one(connection: psycopg.Connection[TupleRow], statement: str, *values: str) -> bool:

@@ -1,0 +1,25 @@
+"""The connection on which somebody changes the schema by hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from cluster.config import PostgreSQLSettings
+from cluster.database.pool import connect
+from cluster.database.sqlstate import translate
+
+
+@contextmanager
+def direct_connection(settings: PostgreSQLSettings) -> Iterator[psycopg.Connection[TupleRow]]:
+    """A direct connection in autocommit mode; inside the block libpq's errors become ours.
+
+    Raises:
+        ClusterError: what the server or the network said, as `cluster.database.sqlstate` understands it.
+    """
+    try:
+        with connect(settings) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise translate(error) from error

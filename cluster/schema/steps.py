@@ -1,0 +1,150 @@
+"""The steps between revisions, and which SQL files each consists of (interop/schema.md 12, 13).
+
+A step changes tables, rows and properties. Functions and triggers are not upgraded step by step: they are taken away
+before the first step and those of the last revision are made after the last one, so it does not matter whose they
+were. All of it is meant for one transaction.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import pairwise
+
+from cluster.schema.revision import UNKNOWN, name_of
+
+REVISIONS = (UNKNOWN, 1, 2, 3, 4, 5, 6, 10)
+"""In order; 7, 8 and 9 were never used."""
+
+DROP_ROUTINES = "routines/drop.sql"
+TRIGRAM = "trigram.sql"
+
+_SINCE: dict[str, tuple[int, int]] = {
+    "counters_01": (1, 1),
+    "counters_02": (2, 10),
+    "fold_02": (2, 5),
+    "fold_06": (6, 6),
+    "fold_10": (10, 10),
+    "totals_03": (3, 10),
+    "child_counts_03": (3, 3),
+    "child_counts_04": (4, 10),
+    "missing_child_counts_03": (3, 10),
+    "changes_01": (1, 10),
+    "change_lock_10": (10, 10),
+    "deletion_01": (1, 1),
+    "deleted_files_02": (2, 4),
+    "deleted_files_05": (5, 10),
+    "delete_resource_02": (2, 5),
+    "delete_resource_06": (6, 10),
+    "metadata_02": (2, 10),
+    "recycling_01": (1, 1),
+    "recycling_02": (2, 2),
+    "recycling_03": (3, 5),
+    "recycling_06": (6, 10),
+    "create_instance_01": (1, 1),
+    "create_instance_02": (2, 2),
+    "create_instance_03": (3, 5),
+    "create_instance_06": (6, 10),
+}
+"""File of functions and triggers → first and last revision that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From one revision to the next one, up or down.
+
+    Attributes:
+        lock: the strongest lock that the step holds until commit, for the operator.
+        reads: tables that are read or indexed as a whole, which is what takes time.
+        seconds_per_million: for each million rows of the tables in `reads`; from the times that the manual reports
+            for 150 million instances, so an order of magnitude.
+        loses: what the target has no place for, as (table, condition) of the rows concerned.
+    """
+
+    source: int
+    target: int
+    lock: str
+    reads: tuple[str, ...] = ()
+    seconds_per_million: float = 0.0
+    loses: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Such as ``1 → 2``."""
+        return f"{name_of(self.source)} → {name_of(self.target)}"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The SQL files of the step, in order."""
+        folder = "upgrade" if self.source < self.target else "downgrade"
+        own = f"{folder}/{self.source:02}_to_{self.target:02}.sql"
+        # Databases before revision 2 may have been made without pg_trgm.
+        return (TRIGRAM, own) if folder == "upgrade" and self.target <= 2 else (own,)
+
+
+_UP = (
+    Step(UNKNOWN, 1, "ACCESS EXCLUSIVE on Metadata, AttachedFiles", ("attachedfiles", "resources"), 1.0),
+    Step(1, 2, "ACCESS EXCLUSIVE on Resources, PatientRecyclingOrder", ("resources",), 6.0),
+    Step(2, 3, "ACCESS EXCLUSIVE on Resources, SHARE on DicomIdentifiers", ("resources", "dicomidentifiers"), 1.5),
+    Step(3, 4, "rows of Resources whose child count is wrong", ("resources",), 0.5),
+    Step(4, 5, "ACCESS EXCLUSIVE on AttachedFiles"),
+    Step(5, 6, "ACCESS EXCLUSIVE on Resources", ("resources",), 8.0),
+    Step(
+        6,
+        10,
+        "ACCESS EXCLUSIVE on InvalidChildCounts, GlobalIntegersChanges, Queues",
+        ("invalidchildcounts", "globalintegerschanges"),
+        2.0,
+    ),
+)
+
+_DOWN = (
+    Step(10, 6, "ACCESS EXCLUSIVE on InvalidChildCounts, GlobalIntegersChanges, Queues"),
+    Step(6, 5, "ACCESS EXCLUSIVE on Resources", ("resources",), 8.0, (("auditlogs", "true"),)),
+    Step(
+        5,
+        4,
+        "ACCESS EXCLUSIVE on AttachedFiles",
+        loses=(("keyvaluestores", "true"), ("queues", "true"), ("attachedfiles", "customdata IS NOT NULL")),
+    ),
+    Step(4, 3, "rows of Resources listed in InvalidChildCounts"),
+    Step(3, 2, "ACCESS EXCLUSIVE on Resources", ("resources",), 2.0),
+    Step(2, 1, "ACCESS EXCLUSIVE on Resources, PatientRecyclingOrder", ("globalintegerschanges",), 1.0),
+)
+
+_STEPS = {(step.source, step.target): step for step in _UP + _DOWN}
+
+
+def steps_between(source: int, target: int) -> tuple[Step, ...]:
+    """The steps from one revision to another, in order; none if they are the same.
+
+    Raises:
+        ValueError: there is no such way.
+    """
+    if source not in REVISIONS or target not in REVISIONS or target == UNKNOWN != source:
+        raise ValueError(f"no way leads from revision {name_of(source)} to {name_of(target)}")
+    first, last = sorted((REVISIONS.index(source), REVISIONS.index(target)))
+    way = REVISIONS[first : last + 1]
+    return tuple(_STEPS[pair] for pair in pairwise(way if source <= target else way[::-1]))
+
+
+def routines(revision: int) -> tuple[str, ...]:
+    """The files with the functions and triggers of one revision."""
+    return tuple(f"routines/{name}.sql" for name, (first, last) in _SINCE.items() if first <= revision <= last)
+
+
+def scripts(source: int, target: int) -> Iterator[tuple[str, str]]:
+    """What leads from one revision to another: (part, name of the SQL file), in order."""
+    steps = steps_between(source, target)
+    if not steps:
+        return
+    yield "take functions and triggers away", DROP_ROUTINES
+    for step in steps:
+        for name in step.files:
+            yield step.name, name
+    for name in routines(target):
+        yield f"functions and triggers of revision {target}", name
+
+
+def text(name: str) -> str:
+    """The SQL of one file."""
+    return files("cluster.schema").joinpath("sql", name).read_text("utf-8")

@@ -1,0 +1,151 @@
+"""`orthanc-cluster schema` as an operator uses it, and the SQL that it prints under psql."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from tests.schema.archive import checksums, housekeep
+from tests.support.catalogue import catalogue
+from workers.cli import main
+from workers.local import postgresql_binaries
+
+
+@dataclass
+class Ended:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """`command(connection, "status", …)` runs the command line in this process."""
+
+    def run(connection, *arguments, schema_name="public"):
+        file = tmp_path / "orthanc.json"
+        if connection is not None:
+            info = connection.info
+            uri = f"postgresql://{info.user}:{info.password}@{info.host}:{info.port}/{info.dbname}"
+            section = {"EnableIndex": True, "ConnectionUri": uri, "Schema": schema_name}
+            file.write_text(json.dumps({"StorageDirectory": str(tmp_path / "storage"), "PostgreSQL": section}), "utf-8")
+            arguments = (*arguments, "--config", str(file))
+        monkeypatch.setattr(sys, "argv", ["orthanc-cluster", "schema", *arguments])
+        capsys.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        captured = capsys.readouterr()
+        return Ended(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def psql(tmp_path):
+    """Run a script as the printed SQL says."""
+    program = postgresql_binaries.find().program("psql")
+
+    def run(connection, script):
+        file = tmp_path / "script.sql"
+        file.write_text(script, "utf-8")
+        info = connection.info
+        environment = {**os.environ, "PGPASSWORD": info.password, "PGUSER": info.user, "PGHOST": info.host}
+        environment |= {"PGPORT": str(info.port), "PGDATABASE": info.dbname}
+        return subprocess.run(
+            [program, "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-f", file],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def test_psql_and_the_command_do_the_same(index, command, psql):
+    by_hand, by_command = index(1, filled=True), index(1, filled=True)
+    for source, target, change in ((1, 10, ("upgrade", "--offline")), (10, 1, ("downgrade",))):
+        script = command(None, "sql", "--from", str(source), "--to", str(target)).stdout
+        done = psql(by_hand, script)
+        assert (done.returncode, done.stderr) == (0, "")
+        ended = command(by_command, *change, "--to", str(target), "--json")
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout)["revision"] == target
+        for connection in (by_hand, by_command):
+            connection.execute("SET search_path TO public")
+            housekeep(connection, target)
+        assert catalogue(by_hand) - catalogue(by_command) == {}
+        assert checksums(by_hand) == checksums(by_command)
+
+
+def test_printed_sql_is_for_one_revision_and_one_schema_only(index, command, psql):
+    connection = index(2, filled=True)
+    script = command(None, "sql", "--from", "1").stdout
+    refused = psql(connection, script)
+    assert refused.returncode == 3
+    assert "this is for an Orthanc index at revision 1" in refused.stderr
+    connection.execute('CREATE SCHEMA "other-1"')
+    script = command(connection, "sql", "--from", "2", schema_name="other-1").stdout
+    assert 'SET LOCAL search_path TO "other-1"' in script
+    refused = psql(connection, script)
+    assert "there is no Orthanc index in this PostgreSQL schema" in refused.stderr
+    connection.execute("SET search_path TO public")
+    assert catalogue(connection) - catalogue(index(2)) == {}
+
+
+def test_status_and_plan(index, command):
+    connection = index(3, filled=True)
+    status = json.loads(command(connection, "status", "--json").stdout)
+    assert (status["finding"], status["revision"], status["target"]) == ("OLDER", 3, 10)
+    assert [step["step"] for step in status["steps"]] == ["3 → 4", "4 → 5", "5 → 6", "6 → 10"]
+    assert all(step["lock"] for step in status["steps"])
+    plan = json.loads(command(connection, "plan", "--to", "5", "--json").stdout)
+    assert [step["step"] for step in plan["steps"]] == ["3 → 4", "4 → 5"]
+    text = command(connection, "status")
+    assert (text.returncode, "revision 3" in text.stdout, "ACCESS EXCLUSIVE" in text.stdout) == (0, True, True)
+    assert command(index(10, fresh=True), "status").returncode == 0
+
+
+def test_refusals(index, command):
+    newer = index(10, fresh=True)
+    newer.execute("UPDATE GlobalProperties SET value = '12' WHERE property = 4")
+    ended = command(newer, "upgrade", "--offline")
+    assert (ended.returncode, "revision 12" in ended.stderr, "revision 10" in ended.stderr) == (3, True, True)
+    older = index(4)
+    assert command(older, "upgrade").returncode == 2
+    assert command(older, "upgrade", "--offline", "--to", "7").returncode == 2
+    backwards = command(older, "upgrade", "--offline", "--to", "2")
+    assert (backwards.returncode, "schema downgrade --to 2" in backwards.stderr) == (2, True)
+    assert command(older, "downgrade", "--to", "5").returncode == 2
+    empty = command(index(None), "upgrade", "--offline")
+    assert (empty.returncode, "is empty" in empty.stderr) == (3, True)
+    assert older.execute("SELECT value FROM GlobalProperties WHERE property = 4").fetchone() == ("4",)
+
+
+def test_a_writer_in_the_way_and_a_role_without_privileges_are_told(index, command, monkeypatch):
+    from cluster.errors import LockNotAvailable
+    from cluster.schema import migration
+    from cluster.schema.upgrade import upgrade_offline
+
+    connection = index(6, filled=True)
+    monkeypatch.setattr(migration, "_LOCK_TIMEOUT", "100ms")
+    with psycopg.connect(connection.info.dsn, password=connection.info.password) as writer:
+        writer.execute("INSERT INTO Changes VALUES (DEFAULT, 0, 1, 0, 'd')")
+        with pytest.raises(LockNotAvailable, match="stop all nodes"):
+            upgrade_offline(connection, "public", "test")
+        writer.rollback()
+    connection.execute("CREATE ROLE schema_reader")
+    try:
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO schema_reader")
+        connection.execute("SET ROLE schema_reader")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            upgrade_offline(connection, "public", "test")
+    finally:
+        connection.execute("RESET ROLE; DROP OWNED BY schema_reader; DROP ROLE schema_reader")
+    assert catalogue(connection) - catalogue(index(6)) == {}
