@@ -53,6 +53,17 @@ def test_recycling_goes_on_where_it_was(index, revision):
     assert contents(connection, revision)["recycling order"] == ["p1", "p3", "p9", "p2", "p5"]
 
 
+@pytest.mark.parametrize(("source", "target"), [(1, 2), (2, 3), (2, 5), (1, 6)])
+def test_an_upgrade_may_end_in_between(index, source, target):
+    connection = index(source, filled=True)
+    upgrade_offline(connection, "public", "test", target)
+    connection.execute("SET search_path TO public")
+    connection.execute("SELECT * FROM CreateInstance('p3', 'p3.0', 'p3.0.0', 'new')")
+    connection.execute("SELECT * FROM CreateInstance('p9', 'p9.0', 'p9.0.0', 'newer')")
+    assert contents(connection, target)["recycling order"] == ["p5", "p1", "p3", "p9"]
+    assert contents(connection, target)["protected"] == PROTECTED
+
+
 @pytest.mark.parametrize("revision", [1, 2, 3, 4, 5, 6])
 def test_downgrade_and_upgrade_end_where_they_began(index, revision):
     connection = index(10, filled=True)
