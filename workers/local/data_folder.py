@@ -19,5 +19,7 @@ def settings_of(data: Path) -> Settings:
     """
     file = data / CONFIGURATION
     if not file.is_file():
-        raise ConfigurationError("--data", f"{data} holds no {CONFIGURATION}: not a folder of `orthanc-cluster up`")
+        raise ConfigurationError(
+            "--data", f"{data} is not the data folder of an `orthanc-cluster up`: no {CONFIGURATION}"
+        )
     return load_settings([file], environ={})

@@ -13,8 +13,9 @@ from cluster.schema.revision import Finding, Observation
         (Finding.EXACT, True, Action.SERVE),
         # Our own schema is missing, on a database that Orthanc made, or older than this program.
         (Finding.EXACT, False, Action.INSTALL),
-        (Finding.OTHER, True, Action.REFUSE),
-        (Finding.OTHER, False, Action.REFUSE),
+        (Finding.OLDER, True, Action.REFUSE),
+        (Finding.OLDER, False, Action.REFUSE),
+        (Finding.NEWER, True, Action.REFUSE),
         (Finding.FOREIGN, False, Action.REFUSE),
         (Finding.NO_SCHEMA, False, Action.REFUSE),
     ],
