@@ -24,6 +24,7 @@ from cluster.config import Settings, load_settings
 from cluster.errors import ClusterError, ConfigurationError
 
 _PATH = click.Path(path_type=Path)
+_config = click.option("--config", "configuration", type=_PATH, multiple=True, help="Orthanc's JSON: a file or folder.")
 
 
 def main() -> None:
@@ -70,7 +71,7 @@ def _group() -> None:
 def _configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--config and --data, which say where the settings are; the command gets `settings`."""
 
-    @click.option("--config", "configuration", type=_PATH, multiple=True, help="Orthanc's JSON: a file or folder.")
+    @_config
     @click.option("--data", type=_PATH, help="Folder of an `orthanc-cluster up`, instead of --config.")
     @functools.wraps(command)
     def with_settings(configuration: Sequence[Path], data: Path | None, **options: Any) -> Any:
@@ -93,7 +94,7 @@ def _settings(configuration: Sequence[Path], data: Path | None) -> Settings:
 
 
 @_group.command()
-@click.option("--config", "configuration", type=_PATH, multiple=True, help="Orthanc's JSON: a file or folder.")
+@_config
 @click.option("--dicom-port", type=int, help="Instead of DicomPort.")
 @click.option("--http-port", type=int, help="Instead of HttpPort.")
 @click.option("--name", help="Instead of Cluster.NodeName.")
@@ -150,7 +151,7 @@ def nodes(settings: Settings) -> None:
 @_group.command()
 @click.option("--nodes", type=click.IntRange(1, 64), default=2, show_default=True, help="Ingest nodes.")
 @click.option("--data", type=_PATH, default=Path("orthanc-data"), show_default=True, help="Folder for everything.")
-@click.option("--config", "configuration", type=_PATH, multiple=True, help="Orthanc's JSON: a file or folder.")
+@_config
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the first node; the others follow.")
 @click.option("--dicom-port", type=click.IntRange(1, 65535), help="Port of the first node; the others follow.")
 def up(nodes: int, data: Path, configuration: Sequence[Path], http_port: int | None, dicom_port: int | None) -> None:

@@ -77,8 +77,12 @@ def commit_batch(database: Database, storage: StorageArea, overwrite: str, batch
         return _refused(batch, error)
     except ClusterError as error:
         return _refused(batch, error)
-    _remove_files(storage, batch, result)
-    return [_stored(staged, result) for staged in batch]
+    stored = [_stored(staged, result) for staged in batch]
+    for staged, outcome in zip(batch, stored, strict=True):
+        if outcome.status == "AlreadyStored":
+            staged.attachment.discard()
+    _remove_overwritten(storage, result.removed)
+    return list(stored)
 
 
 def _refused(batch: Sequence[Staged], error: ClusterError) -> list[Outcome]:
@@ -87,11 +91,8 @@ def _refused(batch: Sequence[Staged], error: ClusterError) -> list[Outcome]:
     return [error] * len(batch)
 
 
-def _remove_files(storage: StorageArea, batch: Sequence[Staged], result: StoreResult) -> None:
-    for staged in batch:
-        if _stored(staged, result).status == "AlreadyStored":
-            staged.attachment.discard()
-    for uuid in result.removed:
+def _remove_overwritten(storage: StorageArea, uuids: Sequence[str]) -> None:
+    for uuid in uuids:
         try:
             storage.remove(uuid)
         except ClusterError as error:

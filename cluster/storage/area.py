@@ -22,9 +22,6 @@ class IncomingAttachment(Protocol):
     def md5(self) -> str:
         """Lower-case hexadecimal MD5 of what was written."""
 
-    def release(self) -> None:
-        """Free what is held in this process; the bytes stay."""
-
     def discard(self) -> None:
         """Forget the bytes and remove what is on the medium; never raises."""
 

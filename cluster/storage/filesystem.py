@@ -71,10 +71,7 @@ class FilesystemStorageArea:
         """Unlink the file, then its two folders if that left them empty; raises StorageFailed."""
         path = self.path_of(uuid)
         with _as_storage_errors(path):
-            path.unlink(missing_ok=True)
-        with suppress(OSError):
-            path.parents[0].rmdir()
-            path.parents[1].rmdir()
+            _remove(path)
 
     def path_of(self, uuid: str) -> Path:
         """Where the attachment lies; raises UnknownResource for what is no UUID."""
@@ -114,7 +111,7 @@ class IncomingFile:
         """The bytes so far, from the start."""
         stream: BinaryIO | None = self._buffer or self._file
         if stream is None:
-            raise ValueError("the attachment was released")
+            raise ValueError("the attachment is finished or discarded")
         with _as_storage_errors(self._path):
             stream.seek(0)
         return stream
@@ -128,21 +125,13 @@ class IncomingFile:
         """Lower-case hexadecimal MD5 of what was written."""
         return self._md5.hexdigest()
 
-    def release(self) -> None:
-        """Free memory and file descriptor."""
-        self._buffer = None
-        self._memory.give_back(self._held)
-        self._held = 0
-        with suppress(StorageFailed, StorageFull):
-            self._close()
-
     def discard(self) -> None:
         """Remove the file, if there is one."""
-        self.release()
+        self._forget_buffer()
+        with suppress(StorageFailed, StorageFull):
+            self._close()
         with suppress(OSError):
-            self._path.unlink()
-            self._path.parents[0].rmdir()
-            self._path.parents[1].rmdir()
+            _remove(self._path)
 
     def _hold(self, size: int) -> bool:
         if self._held + size > self._streaming_threshold or not self._memory.take(size):
@@ -156,6 +145,9 @@ class IncomingFile:
         with _as_storage_errors(self._path):
             self._file = _create(self._path)
             self._file.write(self._buffer.getbuffer())
+        self._forget_buffer()
+
+    def _forget_buffer(self) -> None:
         self._buffer = None
         self._memory.give_back(self._held)
         self._held = 0
@@ -176,6 +168,14 @@ def _create(path: Path) -> BinaryIO:
             if attempt == _CREATE_ATTEMPTS:
                 raise
     raise AssertionError("not reached")
+
+
+def _remove(path: Path) -> None:
+    """Unlink a file, which may be missing, then its two folders if that left them empty."""
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.parents[0].rmdir()
+        path.parents[1].rmdir()
 
 
 @contextmanager

@@ -13,10 +13,10 @@ import os
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from cluster.config import Settings, environment_without_settings, load_document, load_settings
 from cluster.errors import ConfigurationError
@@ -28,6 +28,8 @@ from workers.local.processes import ManagedProcess, Restart, Supervisor
 from workers.local.redis_server import LocalRedis
 
 READY_SECONDS = 120
+# What a local cluster needs and a configuration for a single Orthanc need not say.
+_OVERRIDES = {"PostgreSQL": {"EnableIndex": True}}
 
 Report = Callable[[str], None]
 
@@ -42,7 +44,6 @@ class Options:
     http_port: int | None = None
     dicom_port: int | None = None
     import_processes: int = 2
-    overrides: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class LocalCluster:
 
     def _start(self) -> None:
         options = self._options
-        settings = load_settings(options.configuration, overrides=self._defaults())
+        settings = load_settings(options.configuration, overrides=_OVERRIDES)
         if settings.postgresql.lock:
             raise ConfigurationError("PostgreSQL.Lock", "must be false: `up` runs several processes on one database")
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -111,10 +112,6 @@ class LocalCluster:
         self._stack.callback(registry.unregister, self._data)
         self._stack.callback((self._data / ENDPOINTS).unlink, missing_ok=True)
 
-    def _defaults(self) -> dict[str, Any]:
-        """What the local cluster needs and a configuration for a single Orthanc need not say."""
-        return {"PostgreSQL": {"EnableIndex": True}} | self._options.overrides
-
     def _servers(self, settings: Settings) -> tuple[str, str]:
         if settings.postgresql.server_given:
             database_uri = settings.postgresql.conninfo()
@@ -129,7 +126,7 @@ class LocalCluster:
         return database_uri, redis_url
 
     def _write_configuration(self, settings: Settings, database_uri: str, redis_url: str) -> None:
-        document = load_document(self._options.configuration, overrides=self._defaults())
+        document = load_document(self._options.configuration, overrides=_OVERRIDES)
         if not settings.postgresql.server_given:
             document["PostgreSQL"] = {**document["PostgreSQL"], "ConnectionUri": database_uri}
         document["Cluster"] = {**document.get("Cluster", {}), "RedisUrl": redis_url}
