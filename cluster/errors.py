@@ -6,6 +6,8 @@
     ├── Transient                  try the whole unit of work again: the same input may succeed
     │   ├── SerializationConflict      another transaction was in the way (40001, 40P01)
     │   ├── LockNotAvailable           a lock was not obtained in time (55P03)
+    │   ├── UpgradeUnderWay            another node upgrades the schema
+    │   ├── NodesInTheWay              live nodes cannot serve what the schema would become
     │   ├── DatabaseUnavailable        no connection, or lost before COMMIT was sent (08xxx, 57Pxx, 53300)
     │   ├── CommitUnknown              connection lost after COMMIT was sent: it may or may not have happened
     │   ├── ReadOnlyServer             the server became a standby (25006)
@@ -43,6 +45,14 @@ class SerializationConflict(Transient):
 
 class LockNotAvailable(Transient):
     """A lock was not obtained within lock_timeout."""
+
+
+class UpgradeUnderWay(Transient):
+    """Another node upgrades the schema; the message says how far it is."""
+
+
+class NodesInTheWay(Transient):
+    """The schema cannot change now: nodes that are alive could not serve it afterwards."""
 
 
 class DatabaseUnavailable(Transient):

@@ -42,6 +42,12 @@ pool_connections = Gauge(
 
 # The node
 ready = Gauge(_PREFIX + "ready", "1 while this process can receive", multiprocess_mode="livemin")
+upgrade_progress = Gauge(
+    _PREFIX + "upgrade_progress_ratio", "How much of a schema upgrade is done, 0 to 1", multiprocess_mode="livemax"
+)
+upgrade_phase = Gauge(
+    _PREFIX + "upgrade_phase", "1 for the phase in which a schema upgrade is", ["phase"], multiprocess_mode="livemax"
+)
 import_files = Counter(_PREFIX + "import_files", "Files of bulk imports, by outcome", ["outcome"])
 housekeeping_seconds = Histogram(
     _PREFIX + "housekeeping_seconds", "Time of one housekeeping task", ["task"], buckets=_SECONDS

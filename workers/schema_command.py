@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.config import Settings, load_settings
+from cluster.coordinator.by_hand import upgrade_by_hand
 from cluster.errors import ConfigurationError, SchemaMismatch
 from cluster.schema.downgrade import downgrade as downgrade_index
 from cluster.schema.migration import printed, script
@@ -19,6 +20,7 @@ from cluster.schema.revision import REVISION, UNKNOWN, Finding, Observation, nam
 from cluster.schema.session import direct_connection
 from cluster.schema.steps import REVISIONS, steps_between
 from cluster.schema.upgrade import upgrade_offline
+from workers.upgrade_display import UpgradeDisplay
 
 _PATH = click.Path(path_type=Path)
 
@@ -113,14 +115,20 @@ def sql(configuration: Sequence[Path], as_json: bool, source: int, target: int) 
 @_revision_option("--to", "target", default=str(REVISION), show_default=True)
 @_common
 def upgrade(configuration: Sequence[Path], as_json: bool, target: int, offline: bool) -> None:
-    """Upgrade the index; all of it or nothing."""
-    if not offline:
-        raise click.UsageError("upgrades beside running nodes are not there yet: stop all nodes and say --offline")
+    """Upgrade the index beside running nodes; with --offline all at once or nothing.
+
+    What was interrupted goes on where it ended, in this command or in the next node that starts.
+    """
     settings = load_settings(configuration)
-    with direct_connection(settings.postgresql) as connection:
-        done = upgrade_offline(
-            connection, settings.postgresql.schema_name, settings.cluster.node_name, target, _teller(as_json)
-        )
+    name, node = settings.postgresql.schema_name, settings.cluster.node_name
+    if offline:
+        with direct_connection(settings.postgresql) as connection:
+            done = upgrade_offline(connection, name, node, target, _teller(as_json))
+    else:
+        with UpgradeDisplay(quiet=as_json) as display:
+            done = upgrade_by_hand(
+                settings, target, on_step=display.step, on_progress=display.show, on_wait=display.waits
+            )
     _tell_end(settings, as_json, target, done)
 
 

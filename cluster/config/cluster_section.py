@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -34,6 +34,9 @@ class ClusterSettings(Options):
     streaming_threshold_kilobytes: int = Field(default=1024, ge=1, validation_alias="StreamingThresholdKilobytes")
     transaction_time_budget_seconds: int = Field(default=30, ge=1, validation_alias="TransactionTimeBudgetSeconds")
     drain_seconds: int = Field(default=25, ge=0, validation_alias="DrainSeconds")
+    automatic_upgrade: bool = Field(default=True, validation_alias="AutomaticUpgrade")
+    incompatible_nodes: Literal["Wait", "Refuse"] = Field(default="Wait", validation_alias="IncompatibleNodes")
+    back_fill_percent: int = Field(default=50, ge=1, le=100, validation_alias="BackFillPercent")
     failpoints: Mapping[str, Text] = Field(default_factory=dict, validation_alias="Failpoints")
 
     @model_validator(mode="after")

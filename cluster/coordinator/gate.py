@@ -1,8 +1,8 @@
 """Nothing is received before the database is what this program serves.
 
-`Gate.wait_until_ready` looks, and installs what is missing if it wins the set-up lock (exactly one node does); the
-others look again. A database that cannot be reached is waited for: the node is alive and not ready meanwhile, and
-`Gate.reason` says why.
+`Gate.wait_until_ready` looks, and installs what is missing or upgrades what is old if it wins the set-up lock (exactly
+one node does); the others look again. A database that cannot be reached is waited for: the node is alive and not ready
+meanwhile, and `Gate.reason` says why.
 """
 
 import contextlib
@@ -16,17 +16,30 @@ from psycopg.rows import TupleRow
 
 from cluster import telemetry
 from cluster.config import Settings
+from cluster.coordinator.back_filler import BackFiller
 from cluster.coordinator.membership import Membership
+from cluster.coordinator.pulse import tell_metrics
 from cluster.coordinator.state import Action, decide
+from cluster.coordinator.upgrader import upgrade
 from cluster.database.advisory_lock import INDEX_KEY, SETUP_KEY, hold_advisory_lock, try_advisory_lock
 from cluster.database.pool import connect
 from cluster.database.sqlstate import translate
-from cluster.errors import ClusterError, DatabaseRefused, LockNotAvailable, SchemaMismatch, Transient
+from cluster.errors import (
+    ClusterError,
+    DatabaseRefused,
+    LockNotAvailable,
+    SchemaMismatch,
+    Transient,
+    UpgradeUnderWay,
+)
 from cluster.schema.install import cluster_is_current, install
-from cluster.schema.revision import Observation, observe
+from cluster.schema.progress import read_progress
+from cluster.schema.revision import Finding, Observation, observe
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
+_POLL_UPGRADE_SECONDS = 1.0
+_BACK_FILL_STOP_SECONDS = 5.0
 
 
 class Gate:
@@ -49,11 +62,13 @@ class Gate:
             settings.cluster.node_name, [role], settings.postgresql.connection_retry_interval_seconds
         )
         self._on_change = on_change
+        self._serves = role != "client"
         self._reason: str | None = "starting"
         self._stopped = threading.Event()
         self._changing = threading.Lock()
         self._has_been_ready = False
         self._session: psycopg.Connection | None = None
+        self._back_filler = BackFiller(settings, self._stopped)
 
     @property
     def reason(self) -> str | None:
@@ -103,19 +118,23 @@ class Gate:
         What is in hand is not affected; it has its own time budget. Looks every ConnectionRetryInterval seconds, over
         one connection of its own, so that a busy pool does not look like an outage.
         """
-        while not self._stopped.wait(self._settings.postgresql.connection_retry_interval_seconds):
+        while not self._stopped.is_set():
             try:
                 reason = self._look(self._own_session())
                 self._membership.heartbeat(self._own_session(), reason)
                 self._set(reason)
+                if reason is None and self._serves:
+                    self._back_filler.look(self._own_session())
             except psycopg.Error as error:
                 self._end_session()
                 self._set(str(translate(error)))
             except ClusterError as error:
                 self._set(str(error))
+            self._stopped.wait(self._settings.postgresql.connection_retry_interval_seconds)
 
     def close(self) -> None:
         """Let go of the database, and of its lock; the last thing that a process does."""
+        self._back_filler.join(_BACK_FILL_STOP_SECONDS)
         if self._session is not None and self._has_been_ready:
             with contextlib.suppress(psycopg.Error):
                 self._membership.leave(self._session)
@@ -155,6 +174,15 @@ class Gate:
         except psycopg.Error as error:
             self._end_session()
             raise translate(error) from error
+        except ClusterError as error:
+            self._say_why(error)
+            raise
+
+    def _say_why(self, error: ClusterError) -> None:
+        """Whoever looks at the list of nodes sees this one wait."""
+        with contextlib.suppress(psycopg.Error):
+            if self._session is not None and cluster_is_current(self._session, self._settings.postgresql.schema_name):
+                self._membership.heartbeat(self._session, str(error))
 
     def _look_and_act(self, connection: psycopg.Connection[TupleRow]) -> None:
         schema_name = self._settings.postgresql.schema_name
@@ -169,14 +197,38 @@ class Gate:
                     steps = install(connection, schema_name, self._settings.cluster.node_name)
                 for step in steps:
                     _LOG.info("schema: %s", step)
+            case Action.UPGRADE:
+                self._upgrade(connection)
             case Action.SERVE:
                 pass
 
+    def _upgrade(self, connection: psycopg.Connection[TupleRow]) -> None:
+        schema_name = self._settings.postgresql.schema_name
+        with try_advisory_lock(connection, SETUP_KEY) as held:
+            if not held:
+                progress = read_progress(connection)
+                tell_metrics(progress)
+                raise UpgradeUnderWay(
+                    f"waiting for {progress.describe()}"
+                    if progress and progress.phase in ("before", "switch")
+                    else "another node holds the set-up lock and looks at the schema"
+                )
+            seen = observe(connection, schema_name)
+            if seen.finding is not Finding.OLDER or seen.revision is None:
+                raise LockNotAvailable("another node has changed the schema")
+            upgrade(self._settings, connection, seen.revision, self._membership, self._stopped, self._set)
+
     def _decide(self, connection: psycopg.Connection[TupleRow], seen: Observation) -> Action:
-        return decide(seen, cluster_is_current=cluster_is_current(connection, self._settings.postgresql.schema_name))
+        return decide(
+            seen,
+            cluster_is_current=cluster_is_current(connection, self._settings.postgresql.schema_name),
+            may_upgrade=self._settings.cluster.automatic_upgrade and self._serves and not self._has_been_ready,
+        )
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, UpgradeUnderWay):
+            return _POLL_UPGRADE_SECONDS
         if isinstance(error, LockNotAvailable):
             return _POLL_SECONDS
         return float(self._settings.postgresql.connection_retry_interval_seconds)
@@ -191,7 +243,7 @@ class Gate:
                 return
             if reason is None:
                 _LOG.info("ready")
-            else:
+            elif _topic(reason) != _topic(self._reason or ""):
                 _LOG.warning("not ready: %s", reason)
             self._tell_world(reason)
 
@@ -200,6 +252,11 @@ class Gate:
         self._has_been_ready = self._has_been_ready or reason is None
         telemetry.ready.set(reason is None)
         self._on_change(reason is None)
+
+
+def _topic(reason: str) -> str:
+    """A reason without its figures: an upgrade has new ones each second, and the log needs them once."""
+    return reason.partition(",")[0]
 
 
 def _lock_database(session: psycopg.Connection[TupleRow]) -> None:

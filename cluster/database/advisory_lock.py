@@ -16,6 +16,9 @@ INDEX_KEY = 42
 SETUP_KEY = 44
 """Taken around every look at and change of the schema, by Orthanc's plugins too."""
 
+BACK_FILL_KEY = 4_410
+"""Ours, which no plugin of Orthanc's knows: held by whoever does what an upgrade left for after its switch."""
+
 
 def hold_advisory_lock(connection: psycopg.Connection, key: int) -> bool:
     """Take the lock if it is free, and keep it until the connection ends; whether it was taken."""

@@ -5,6 +5,9 @@ A class of PostgreSQL's (the first two characters) or a single code decides whet
 SQL error again hides it. A test walks `psycopg.errors` and checks that every code falls where it was put on purpose.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 
 from cluster.errors import (
@@ -61,6 +64,15 @@ def translate(error: psycopg.Error) -> ClusterError:
     kind = error_class(state)
     message = f"{_first_line(error)} (SQLSTATE {state})"
     return DatabaseRefused(message, state) if kind is DatabaseRefused else kind(message)
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Inside the block libpq's errors become ours."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error) from error
 
 
 def _first_line(error: psycopg.Error) -> str:

@@ -8,9 +8,12 @@ from psycopg.rows import TupleRow
 
 from cluster.database.advisory_lock import SETUP_KEY, try_advisory_lock
 from cluster.errors import ConfigurationError, LockNotAvailable, SchemaMismatch
+from cluster.schema.ledger import forget
 from cluster.schema.migration import migrate
+from cluster.schema.online import UpgradeOptions, back_fill
 from cluster.schema.revision import UNKNOWN, Finding, name_of, observe
 from cluster.schema.steps import REVISIONS, Step, steps_between
+from cluster.schema.upgrade import refuse_beside_nodes
 
 
 def downgrade(
@@ -18,6 +21,7 @@ def downgrade(
     schema_name: str,
     target: int,
     *,
+    node: str = "schema downgrade",
     discard: bool = False,
     on_part: Callable[[str], None] = lambda part: None,
 ) -> list[str]:
@@ -27,6 +31,7 @@ def downgrade(
 
     Args:
         connection: a direct one in autocommit mode.
+        node: who does it, for the history.
         discard: give up rows for which the older revision has no place.
         on_part: told each part as it begins.
 
@@ -47,10 +52,16 @@ def downgrade(
         if target > seen.revision:
             raise ConfigurationError("--to", f"the index is at revision {name_of(seen.revision)} only")
         steps = steps_between(seen.revision, target)
+        if steps:
+            refuse_beside_nodes(connection, target)
+            # What an online upgrade put aside belongs into the tables before they change again.
+            back_fill(connection, schema_name, node, UpgradeOptions())
         with connection.transaction():
             if not discard:
                 _refuse_to_lose(connection, schema_name, steps)
             migrate(connection, schema_name, seen.revision, target, on_part)
+            if steps:
+                forget(connection)
     return [step.name for step in steps]
 
 

@@ -16,20 +16,15 @@ from cluster.schema.steps import TRIGRAM, routines, text
 INSTALL = "install.sql"
 CLUSTER = ("cluster.sql", "cluster_store_instances.sql")
 
-CLUSTER_VERSION = 1
+CLUSTER_VERSION = 2
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 
-def install(
-    connection: psycopg.Connection[TupleRow], schema_name: str, node: str, done: Sequence[str] = ()
-) -> list[str]:
+def install(connection: psycopg.Connection[TupleRow], schema_name: str, node: str) -> list[str]:
     """Install what is missing, in one transaction, and return the names of the steps that were done.
 
     Orthanc's tables if there are none; our own schema if it is absent or older than this program, which running
     nodes of this version do not notice.
-
-    Args:
-        done: steps that the caller did in the same transaction, for the history.
 
     Raises:
         SchemaMismatch: the database is at another revision, or serves another index already.
@@ -41,9 +36,26 @@ def install(
         if seen.finding not in (Finding.EMPTY, Finding.EXACT):
             raise SchemaMismatch(seen.explain(schema_name))
         if seen.finding is Finding.EMPTY:
-            for name in (INSTALL, TRIGRAM, *routines(REVISION)):
+            for name in (INSTALL, *TRIGRAM, *routines(REVISION)):
                 connection.execute(text(name).encode())
             steps.append(f"install revision {REVISION}")
+        steps += install_cluster(connection, schema_name, node, done=steps)
+    return steps
+
+
+def install_cluster(
+    connection: psycopg.Connection[TupleRow], schema_name: str, node: str, done: Sequence[str] = ()
+) -> list[str]:
+    """Install our own PostgreSQL schema if it is absent or older than this program, in one transaction.
+
+    Args:
+        done: steps that the caller did in the same transaction, for the history.
+
+    Raises:
+        SchemaMismatch: the database serves another index already.
+    """
+    steps: list[str] = []
+    with connection.transaction():
         if not cluster_is_current(connection, schema_name):
             for name in CLUSTER:
                 connection.execute(text(name).encode())

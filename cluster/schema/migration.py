@@ -47,8 +47,8 @@ $guard$;
 """
 
 
-def script(schema_name: str, source: int, target: int) -> Iterator[tuple[str, str, str]]:
-    """The SQL between BEGIN and COMMIT, as (part, name of the file, SQL)."""
+def script(schema_name: str, source: int, target: int, *, online: bool = False) -> Iterator[tuple[str, str, str]]:
+    """The SQL between BEGIN and COMMIT, as (part, name of the file, SQL); `online` as in `scripts`."""
     # A database of unknown revision says nothing, or 1 (Observation).
     expected = ["0", "1"] if source == UNKNOWN else [str(source)]
     preamble = sql.SQL(_PREAMBLE.replace("{source_name}", name_of(source))).format(
@@ -60,7 +60,7 @@ def script(schema_name: str, source: int, target: int) -> Iterator[tuple[str, st
         version=sql.Literal(SCHEMA_VERSION),
         expected=sql.Literal(expected),
     )
-    parts = tuple(scripts(source, target))
+    parts = tuple(scripts(source, target, online=online))
     if parts:
         yield "look before", "", preamble.as_string(None)
     for part, name in parts:

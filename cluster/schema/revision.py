@@ -67,7 +67,7 @@ class Observation:
                 found = "an unknown revision" if self.revision == UNKNOWN else f"revision {self.revision}"
                 return (
                     f"{where} holds an Orthanc index at {found}; this version serves revision {REVISION} only. "
-                    "With all nodes stopped: orthanc-cluster schema upgrade --offline"
+                    "Nodes with Cluster.AutomaticUpgrade bring it there; by hand: orthanc-cluster schema upgrade"
                 )
 
 

@@ -8,7 +8,7 @@ from psycopg.rows import TupleRow
 
 from cluster.config import PostgreSQLSettings
 from cluster.database.pool import connect
-from cluster.database.sqlstate import translate
+from cluster.database.sqlstate import translating
 
 
 @contextmanager
@@ -18,8 +18,5 @@ def direct_connection(settings: PostgreSQLSettings) -> Iterator[psycopg.Connecti
     Raises:
         ClusterError: what the server or the network said, as `cluster.database.sqlstate` understands it.
     """
-    try:
-        with connect(settings) as connection:
-            yield connection
-    except psycopg.Error as error:
-        raise translate(error) from error
+    with translating(), connect(settings) as connection:
+        yield connection

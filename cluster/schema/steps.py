@@ -2,7 +2,8 @@
 
 A step changes tables, rows and properties. Functions and triggers are not upgraded step by step: they are taken away
 before the first step and those of the last revision are made after the last one, so it does not matter whose they
-were. All of it is meant for one transaction.
+were. All of it is meant for one transaction: the whole upgrade with all nodes stopped, or the switch of an online one,
+for which the long parts were done before (`phases.py`) or are left for after.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ REVISIONS = (UNKNOWN, 1, 2, 3, 4, 5, 6, 10)
 """In order; 7, 8 and 9 were never used."""
 
 DROP_ROUTINES = "routines/drop.sql"
-TRIGRAM = "trigram.sql"
+TRIGRAM = ("trigram_extension.sql", "trigram_index.sql")
+LEFTOVERS = "upgrade/take_away_leftovers.sql"
 
 _SINCE: dict[str, tuple[int, int]] = {
     "counters_01": (1, 1),
@@ -58,6 +60,8 @@ class Step:
         seconds_per_million: for each million rows of the tables in `reads`; from the times that the manual reports
             for 150 million instances, so an order of magnitude.
         loses: what the target has no place for, as (table, condition) of the rows concerned.
+        long: file with what takes time in proportion to the rows, None if there is none.
+        later: what the switch of an online upgrade runs in its place, None if nothing.
     """
 
     source: int
@@ -66,28 +70,38 @@ class Step:
     reads: tuple[str, ...] = ()
     seconds_per_million: float = 0.0
     loses: tuple[tuple[str, str], ...] = ()
+    long: str | None = None
+    later: str | None = None
 
     @property
     def name(self) -> str:
         """Such as ``1 → 2``."""
         return f"{name_of(self.source)} → {name_of(self.target)}"
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The SQL files of the step, in order."""
+    def files(self, *, online: bool) -> tuple[str, ...]:
+        """The SQL files of the step, in order: of all of it, or of the switch of an online upgrade."""
         folder = "upgrade" if self.source < self.target else "downgrade"
         own = f"{folder}/{self.source:02}_to_{self.target:02}.sql"
         # Databases before revision 2 may have been made without pg_trgm.
-        return (TRIGRAM, own) if folder == "upgrade" and self.target <= 2 else (own,)
+        trigram = TRIGRAM if folder == "upgrade" and self.target <= 2 else ()
+        return tuple(name for name in (*trigram, own, self.later if online else self.long) if name)
 
 
 _UP = (
     Step(UNKNOWN, 1, "ACCESS EXCLUSIVE on Metadata, AttachedFiles", ("attachedfiles", "resources"), 1.0),
     Step(1, 2, "ACCESS EXCLUSIVE on Resources, PatientRecyclingOrder", ("resources",), 6.0),
     Step(2, 3, "ACCESS EXCLUSIVE on Resources, SHARE on DicomIdentifiers", ("resources", "dicomidentifiers"), 1.5),
-    Step(3, 4, "rows of Resources whose child count is wrong", ("resources",), 0.5),
+    Step(3, 4, "rows of Resources whose child count is wrong", ("resources",), 0.5, long="upgrade/03_to_04_counts.sql"),
     Step(4, 5, "ACCESS EXCLUSIVE on AttachedFiles"),
-    Step(5, 6, "ACCESS EXCLUSIVE on Resources", ("resources",), 8.0),
+    Step(
+        5,
+        6,
+        "ACCESS EXCLUSIVE on Resources",
+        ("resources",),
+        8.0,
+        long="upgrade/05_to_06_recycling.sql",
+        later="upgrade/05_to_06_recycling_later.sql",
+    ),
     Step(
         6,
         10,
@@ -132,14 +146,20 @@ def routines(revision: int) -> tuple[str, ...]:
     return tuple(f"routines/{name}.sql" for name, (first, last) in _SINCE.items() if first <= revision <= last)
 
 
-def scripts(source: int, target: int) -> Iterator[tuple[str, str]]:
-    """What leads from one revision to another: (part, name of the SQL file), in order."""
+def scripts(source: int, target: int, *, online: bool = False) -> Iterator[tuple[str, str]]:
+    """What leads from one revision to another: (part, name of the SQL file), in order.
+
+    Args:
+        online: the switch of an online upgrade, which leaves out what is done before and after it.
+    """
     steps = steps_between(source, target)
     if not steps:
         return
     yield "take functions and triggers away", DROP_ROUTINES
+    if source < target:
+        yield "take away what was left half-built", LEFTOVERS
     for step in steps:
-        for name in step.files:
+        for name in step.files(online=online):
             yield step.name, name
     for name in routines(target):
         yield f"functions and triggers of revision {target}", name

@@ -32,7 +32,7 @@ def test_ten_starts_on_an_empty_database(empty_database):
     assert outcomes == ["ready"] * NODES
     with psycopg.connect(empty_database) as connection:
         steps = connection.execute("SELECT step, count(*) FROM cluster.schema_history GROUP BY step ORDER BY step")
-        assert steps.fetchall() == [("install cluster 1", 1), ("install revision 10", 1)]
+        assert steps.fetchall() == [("install cluster 2", 1), ("install revision 10", 1)]
         revision = connection.execute("SELECT value FROM GlobalProperties WHERE property = 4").fetchone()
         assert revision == ("10",)
 

@@ -112,18 +112,18 @@ def test_status_and_plan(index, command):
     assert command(index(10, fresh=True), "status").returncode == 0
 
 
-def test_refusals(index, command):
+@pytest.mark.parametrize("way", [["--offline"], []], ids=["offline", "online"])
+def test_refusals(index, command, way):
     newer = index(10, fresh=True)
     newer.execute("UPDATE GlobalProperties SET value = '12' WHERE property = 4")
-    ended = command(newer, "upgrade", "--offline")
+    ended = command(newer, "upgrade", *way)
     assert (ended.returncode, "revision 12" in ended.stderr, "revision 10" in ended.stderr) == (3, True, True)
     older = index(4)
-    assert command(older, "upgrade").returncode == 2
-    assert command(older, "upgrade", "--offline", "--to", "7").returncode == 2
-    backwards = command(older, "upgrade", "--offline", "--to", "2")
+    assert command(older, "upgrade", *way, "--to", "7").returncode == 2
+    backwards = command(older, "upgrade", *way, "--to", "2")
     assert (backwards.returncode, "schema downgrade --to 2" in backwards.stderr) == (2, True)
     assert command(older, "downgrade", "--to", "5").returncode == 2
-    empty = command(index(None), "upgrade", "--offline")
+    empty = command(index(None), "upgrade", *way)
     assert (empty.returncode, "is empty" in empty.stderr) == (3, True)
     assert older.execute("SELECT value FROM GlobalProperties WHERE property = 4").fetchone() == ("4",)
 

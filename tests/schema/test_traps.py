@@ -193,7 +193,7 @@ def test_rows_without_a_place_are_not_thrown_away_silently(index):
 def test_history_tells_what_was_done(index):
     connection = index(4)
     done = upgrade_offline(connection, "public", "node-7")
-    assert done == ["4 → 5", "5 → 6", "6 → 10", "install cluster 1"]
+    assert done == ["4 → 5", "5 → 6", "6 → 10", "install cluster 2"]
     history = connection.execute("SELECT step, node FROM cluster.schema_history ORDER BY pk").fetchall()
     assert history == [(step, "node-7") for step in done]
     assert upgrade_offline(connection, "public", "node-7") == []

@@ -72,3 +72,33 @@ CREATE TABLE IF NOT EXISTS cluster.nodes (
     -- Without a heartbeat for this long it counts as gone.
     patience interval NOT NULL
 );
+
+-- The change of revision that is under way, or the last one: one row. Whoever works on it raises the epoch first, and
+-- each step compares it in its own transaction: an upgrader that was cut off cannot go on beside its successor.
+CREATE TABLE IF NOT EXISTS cluster.upgrade (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    epoch bigint NOT NULL,
+    node text NOT NULL,
+    -- Backend of the upgrader, for pg_stat_progress_create_index.
+    pid integer NOT NULL,
+    source integer NOT NULL,
+    target integer NOT NULL,
+    begun_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Its steps in order. A step in batches remembers how far it came.
+CREATE TABLE IF NOT EXISTS cluster.upgrade_steps (
+    place integer PRIMARY KEY,
+    phase text NOT NULL CHECK (phase IN ('before', 'switch', 'after')),
+    name text NOT NULL,
+    lock text NOT NULL,
+    estimated_seconds double precision NOT NULL,
+    begun_at timestamp with time zone,
+    done_at timestamp with time zone,
+    -- Key up to which the batches are done, and the last one.
+    done_upto bigint NOT NULL DEFAULT 0,
+    last_key bigint,
+    row_count bigint NOT NULL DEFAULT 0,
+    -- For how long the switch kept everybody else waiting.
+    held_milliseconds double precision
+);

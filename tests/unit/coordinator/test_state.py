@@ -7,21 +7,25 @@ from cluster.schema.revision import Finding, Observation
 
 
 @pytest.mark.parametrize(
-    ("finding", "cluster_is_current", "action"),
+    ("finding", "cluster_is_current", "may_upgrade", "action"),
     [
-        (Finding.EMPTY, False, Action.INSTALL),
-        (Finding.EXACT, True, Action.SERVE),
+        (Finding.EMPTY, False, False, Action.INSTALL),
+        (Finding.EXACT, True, True, Action.SERVE),
         # Our own schema is missing, on a database that Orthanc made, or older than this program.
-        (Finding.EXACT, False, Action.INSTALL),
-        (Finding.OLDER, True, Action.REFUSE),
-        (Finding.OLDER, False, Action.REFUSE),
-        (Finding.NEWER, True, Action.REFUSE),
-        (Finding.FOREIGN, False, Action.REFUSE),
-        (Finding.NO_SCHEMA, False, Action.REFUSE),
+        (Finding.EXACT, False, False, Action.INSTALL),
+        (Finding.OLDER, True, True, Action.UPGRADE),
+        (Finding.OLDER, False, True, Action.UPGRADE),
+        # Not configured, or this process has served a newer revision already.
+        (Finding.OLDER, True, False, Action.REFUSE),
+        (Finding.OLDER, False, False, Action.REFUSE),
+        (Finding.NEWER, True, True, Action.REFUSE),
+        (Finding.FOREIGN, False, True, Action.REFUSE),
+        (Finding.NO_SCHEMA, False, True, Action.REFUSE),
     ],
 )
-def test_decision(finding, cluster_is_current, action):
-    assert decide(Observation(finding), cluster_is_current=cluster_is_current) is action
+def test_decision(finding, cluster_is_current, may_upgrade, action):
+    seen = Observation(finding)
+    assert decide(seen, cluster_is_current=cluster_is_current, may_upgrade=may_upgrade) is action
 
 
 @pytest.mark.parametrize("finding", list(Finding))

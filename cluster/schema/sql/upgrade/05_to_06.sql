@@ -1,7 +1,8 @@
 -- 5 → 6: protection and recycling order become metadata 18 and 19, resources are no longer deleted by cascade, audit
--- logs (interop/schema.md 12). The numbers of the recycling order are kept where Orthanc can read them (32 bits).
+-- logs (interop/schema.md 12). Here who is protected; the recycling order follows in 05_to_06_recycling.sql.
 --
--- Locks: ACCESS EXCLUSIVE on Resources while the foreign key is checked for every row.
+-- Locks: ACCESS EXCLUSIVE on Resources while the foreign key is checked for every row, unless a new one was validated
+-- beforehand.
 
 CREATE SEQUENCE IF NOT EXISTS PatientRecyclingOrderSequence;
 
@@ -12,21 +13,20 @@ SELECT r.internalId, 18, 'true', 0
    AND NOT EXISTS (SELECT FROM PatientRecyclingOrder p WHERE p.patientId = r.internalId)
     ON CONFLICT (id, type) DO UPDATE SET value = EXCLUDED.value, revision = EXCLUDED.revision;
 
-INSERT INTO Metadata (id, type, value, revision)
-SELECT o.patientId, 19, o.place::text, 0
-  FROM (SELECT p.patientId,
-               CASE WHEN max(p.seq) OVER () < 1000000000 THEN p.seq ELSE row_number() OVER (ORDER BY p.seq) END AS place
-          FROM PatientRecyclingOrder p WHERE p.patientId IS NOT NULL) AS o
-    ON CONFLICT (id, type) DO UPDATE SET value = EXCLUDED.value, revision = EXCLUDED.revision;
-
-SELECT setval('PatientRecyclingOrderSequence', max(m.value::bigint))
-  FROM Metadata m WHERE m.type = 19 HAVING count(*) > 0;
-
-DROP TABLE PatientRecyclingOrder;
-
 ALTER TABLE Resources DROP CONSTRAINT resources_parentid_fkey;
-ALTER TABLE Resources
-    ADD CONSTRAINT resources_parentid_fkey FOREIGN KEY (parentId) REFERENCES Resources (internalId);
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_constraint WHERE conname = 'resources_parentid_fkey_next'
+                  AND conrelid = 'Resources'::regclass AND convalidated) THEN
+        ALTER TABLE Resources RENAME CONSTRAINT resources_parentid_fkey_next TO resources_parentid_fkey;
+        ALTER TABLE Resources ALTER CONSTRAINT resources_parentid_fkey NOT DEFERRABLE;
+    ELSE
+        ALTER TABLE Resources DROP CONSTRAINT IF EXISTS resources_parentid_fkey_next;
+        ALTER TABLE Resources
+            ADD CONSTRAINT resources_parentid_fkey FOREIGN KEY (parentId) REFERENCES Resources (internalId);
+    END IF;
+END
+$$;
 
 CREATE TABLE IF NOT EXISTS AuditLogs (
     ts timestamp without time zone DEFAULT now(),

@@ -1,0 +1,71 @@
+"""An upgrade that an operator asks for, without being a node: the same steps, locks and ledger as a node's."""
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+import tenacity
+
+from cluster.config import Settings
+from cluster.coordinator.pulse import Pulse
+from cluster.database.pool import connect
+from cluster.database.sqlstate import translating
+from cluster.errors import ClusterError, Transient
+from cluster.schema.online import UpgradeOptions
+from cluster.schema.progress import Progress
+from cluster.schema.upgrade import upgrade_online
+
+_POLL_SECONDS = 1.0
+
+
+def upgrade_by_hand(
+    settings: Settings,
+    target: int,
+    *,
+    on_step: Callable[[str], None],
+    on_progress: Callable[[Progress | None], None],
+    on_wait: Callable[[str], None],
+) -> list[str]:
+    """Bring the index to revision `target` beside running nodes; returns the steps that this process did.
+
+    Waits for another upgrader, for nodes in the way, and for a database that comes back, and goes on with what they
+    left to do.
+
+    Args:
+        on_step: is told each step as it begins.
+        on_progress: is told about once a second how far it is, in a thread.
+        on_wait: is told why it has to wait.
+
+    Raises:
+        ConfigurationError, SchemaMismatch, DatabaseRefused: waiting would not help.
+    """
+    done: list[str] = []
+    never = threading.Event()
+
+    def attempt() -> None:
+        with (
+            translating(),
+            contextlib.closing(connect(settings.postgresql)) as session,
+            Pulse(settings.postgresql, session, never, lambda _, progress: on_progress(progress)) as pulse,
+        ):
+            options = UpgradeOptions(
+                share=settings.cluster.back_fill_percent / 100,
+                refuse_nodes=settings.cluster.incompatible_nodes == "Refuse",
+                pause=pulse.pause,
+                on_step=on_step,
+                waiting=lambda who: on_wait(f"waits for a lock, in the way: {who}"),
+            )
+            schema_name = settings.postgresql.schema_name
+            done.extend(upgrade_online(session, schema_name, settings.cluster.node_name, target, options))
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        on_wait(str(error) if isinstance(error, ClusterError) else "waits for the database")
+
+    tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Transient),
+        wait=tenacity.wait_fixed(_POLL_SECONDS),
+        before_sleep=tell,
+        reraise=True,
+    )(attempt)
+    return done

@@ -1,0 +1,72 @@
+"""The upgrade of an older revision, by the one node that holds the set-up lock."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from cluster.config import Settings
+from cluster.coordinator.membership import Membership
+from cluster.coordinator.pulse import Pulse
+from cluster.errors import NodeBusy
+from cluster.schema.online import UpgradeOptions, prepare_and_switch
+from cluster.schema.progress import Progress
+from cluster.schema.revision import REVISION
+
+_LOG = logging.getLogger(__name__)
+
+
+def upgrade(
+    settings: Settings,
+    session: psycopg.Connection[TupleRow],
+    source: int,
+    membership: Membership,
+    stopped: threading.Event,
+    tell: Callable[[str], None],
+) -> None:
+    """Bring the index from revision `source` to ours; what can be done after the switch is left to do.
+
+    Args:
+        session: holds the set-up lock.
+        tell: is told how far it is, for /readyz.
+
+    Raises:
+        NodesInTheWay, SchemaMismatch, LockNotAvailable: as `prepare_and_switch`.
+        NodeBusy: this process is to stop.
+    """
+    detail = ""
+
+    def look(connection: psycopg.Connection[TupleRow], progress: Progress | None) -> None:
+        if progress is not None:
+            text = progress.describe() + detail
+            tell(text)
+            membership.heartbeat(connection, text)
+
+    def step_begins(name: str) -> None:
+        nonlocal detail
+        detail = ""
+        _LOG.info("schema upgrade: %s", name)
+
+    def waiting(who: str) -> None:
+        nonlocal detail
+        detail = f"; waits for a lock, in the way: {who}"
+        _LOG.info("schema upgrade: waits for a lock, in the way: %s", who)
+
+    with Pulse(settings.postgresql, session, stopped, look) as pulse:
+        options = UpgradeOptions(
+            share=settings.cluster.back_fill_percent / 100,
+            refuse_nodes=settings.cluster.incompatible_nodes == "Refuse",
+            pause=pulse.pause,
+            on_step=step_begins,
+            waiting=waiting,
+        )
+        try:
+            prepare_and_switch(
+                session, settings.postgresql.schema_name, settings.cluster.node_name, source, REVISION, options
+            )
+        except psycopg.errors.QueryCanceled as error:
+            if not stopped.is_set():
+                raise
+            raise NodeBusy("this process stops; another one goes on with the upgrade") from error
