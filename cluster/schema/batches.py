@@ -6,6 +6,7 @@ share of the time.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 import psycopg
@@ -45,6 +46,8 @@ def run_batches(
     row = connection.execute(sql["end"]).fetchone() if "end" in sql else None
     after, end = ledger.begin(step.name, row[0] if row else None)
     has_keys = "end" in sql
+    # Rows and key are lost together if the server crashes, and the last commit waits for all that went before.
+    connection.execute("SET synchronous_commit TO off")
     size, rows = _FIRST_SIZE, _FEW_ROWS
     while after < end if has_keys else rows >= _FEW_ROWS:
         upto = min(after + size, end)
@@ -55,37 +58,49 @@ def run_batches(
         # Half to twice as many next time, towards the time that a batch shall take.
         size = int(max(_FIRST_SIZE, min(_LARGEST_SIZE, size * max(0.5, min(2.0, _BATCH_SECONDS / seconds)))))
         pause(seconds * (1 / share - 1))
+    connection.execute("RESET synchronous_commit")
     with ledger.transaction(connection):
         if "finish" in sql:
             connection.execute(sql["finish"])
         ledger.end(connection, step.name)
 
 
-def _batch(
-    connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, values: dict[str, object]
-) -> int:
+def _batch(connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, values: dict[str, int]) -> int:
     """One batch in one transaction; how many rows it was about. Whoever deletes resources may be in the way."""
+    work = _ranks if "read" in queries("cluster.schema", step.file) else _at_once
     for attempt in range(_CONFLICTS):
         try:
-            return _attempt(connection, ledger, step, values)
+            return work(connection, ledger, step, values)
         except (psycopg.errors.DeadlockDetected, psycopg.errors.ForeignKeyViolation, psycopg.errors.LockNotAvailable):
             time.sleep(0.02 * attempt)
     raise SerializationConflict(f"{step.name}: other sessions were in the way {_CONFLICTS} times")
 
 
-def _attempt(
-    connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, values: dict[str, object]
-) -> int:
+def _ranks(connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, values: dict[str, int]) -> int:
+    """A batch that is read without locks and written in several transactions, one for each rank of its rows."""
+    sql = queries("cluster.schema", step.file)
+    ranks: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for key, value, rank in connection.execute(sql["read"], values):
+        ranks[rank].append((key, value))
+    for rank in sorted(ranks):
+        ids, numbers = zip(*ranks[rank], strict=True)
+        with ledger.transaction(connection):
+            connection.execute(sql["write"], {"ids": list(ids), "numbers": list(numbers)})
+    rows = sum(map(len, ranks.values()))
+    with ledger.transaction(connection):
+        ledger.advance(connection, step.name, values["upto"], rows)
+    return rows
+
+
+def _at_once(connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, values: dict[str, int]) -> int:
     sql = queries("cluster.schema", step.file)
     with ledger.transaction(connection), connection.cursor() as cursor:
+        held: list[int] = []
         if "hold" in sql:
             held = [row[0] for row in cursor.execute(sql["hold"], values)]
-            values = {**values, "held": held}
-        cursor.execute(sql["batch"], values)
+        cursor.execute(sql["batch"], {**values, "held": held})
         # A statement that ends with SELECT says itself how many.
         row = cursor.fetchone() if cursor.description else None
         rows = int(row[0]) if row else cursor.rowcount
-        upto = values["upto"]
-        assert isinstance(upto, int)
-        ledger.advance(connection, step.name, upto, rows)
+        ledger.advance(connection, step.name, values["upto"], rows)
     return rows

@@ -125,6 +125,7 @@ def prepare_session(connection: psycopg.Connection[TupleRow], schema_name: str) 
     """Settings of the upgrader's own session, which is a direct one."""
     connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema_name)))
     connection.execute("SET statement_timeout TO 0")
+    connection.execute("RESET synchronous_commit")
     connection.execute("SET idle_in_transaction_session_timeout TO 0")
     # What the server says on the way is for whoever reads its log.
     connection.execute("SET client_min_messages TO warning")

@@ -118,8 +118,9 @@ _PREPARATIONS = (
 
 _BACK_FILLS = (
     _When((6,), _batches(Phase.AFTER, "recycling order", "recycling_order", "PatientRecyclingOrder", 20.0)),
-    # Counts may be missing at any revision that has them: Orthanc fills them at 50 rows a second.
-    _When((3, 4, 5, 6, 10), _batches(Phase.AFTER, "child counts", "child_counts", "Resources", 1.5)),
+    # Counts may be missing whatever the revision was: Orthanc fills them at 50 rows a second. Not at revision 3, which
+    # cannot tell that a child came while its parent's children were counted.
+    _When((4, 5, 6, 10), _batches(Phase.AFTER, "child counts", "child_counts", "Resources", 1.5)),
 )
 
 BACK_FILLS = tuple(when.step for when in _BACK_FILLS)

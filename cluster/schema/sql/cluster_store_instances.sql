@@ -14,7 +14,8 @@
 -- Result: ('Success' | 'AlreadyStored', public id of an instance), and ('Removed', uuid) for each attachment that lost
 -- its row, whose file the caller removes after COMMIT.
 --
--- Raises serialization_failure when another session stored or deleted one of the resources in between.
+-- Raises serialization_failure when another session stored or deleted one of the resources in between, and OC001 when
+-- the index was brought to another revision: this function knows one.
 
 CREATE OR REPLACE FUNCTION cluster.store_instances(
     overwrite text,                      -- Never, Always, IfChanged
@@ -72,6 +73,15 @@ BEGIN
             RETURN QUERY SELECT 'Removed', d.uuid::text FROM DeletedFiles d;
         END IF;
     END LOOP;
+
+    -- Resources has been touched: no switch of the schema can commit before this transaction ends, and one that
+    -- committed before it is visible here, also to a call that had to wait for it. An older snapshot would not see it.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM GlobalProperties p WHERE p.property = 4 FOR SHARE;
+    END IF;
+    IF (SELECT p.value FROM GlobalProperties p WHERE p.property = 4) IS DISTINCT FROM '10' THEN
+        RAISE EXCEPTION USING ERRCODE = 'OC001', MESSAGE = 'the index is not at revision 10 any more';
+    END IF;
 
     FOR above IN REVERSE 2..0 LOOP
         FOR r IN SELECT w.number FROM unnest(resource_levels) WITH ORDINALITY AS w (level, number)
