@@ -17,10 +17,10 @@ def fill(connection: psycopg.Connection, revision: int) -> None:
     """Patients protected and not, all kinds of rows, a deletion, statistics and child counts that wait."""
     connection.execute("SET search_path TO public")
     for public_ids in _instances():
-        _store(connection, revision, public_ids)
+        store(connection, *public_ids)
     for patient in PROTECTED:
         _protect(connection, revision, patient)
-    _store(connection, revision, ("p1", "p1.0", "p1.0.0", "p1.0.0.late"))
+    store(connection, "p1", "p1.0", "p1.0.0", "p1.0.0.late")
     _delete(connection, revision, "p3.0.2.0")
     if revision >= 5:
         connection.execute("UPDATE AttachedFiles SET customData = 'c' WHERE uuid = 'uuid p5.0.0.0'")
@@ -42,7 +42,8 @@ def _instances() -> Iterator[tuple[str, str, str, str]]:
                     yield patient, f"{patient}.{study}", series_id, f"{series_id}.{instance}"
 
 
-def _store(connection: psycopg.Connection, revision: int, public_ids: tuple[str, str, str, str]) -> None:
+def store(connection: psycopg.Connection, *public_ids: str) -> None:
+    """One instance by what every revision has, in the order of a plugin; part of the caller's transaction."""
     row = connection.execute("SELECT * FROM CreateInstance(%s, %s, %s, %s)", public_ids).fetchone()
     assert row is not None
     is_new, internal_ids = row[:4], row[4:]
@@ -50,10 +51,9 @@ def _store(connection: psycopg.Connection, revision: int, public_ids: tuple[str,
     for level, internal_id in enumerate(internal_ids):
         if is_new[level]:
             _describe(connection, internal_id, level, public_ids[level])
-    # By position, as the plugins do.
-    custom_data = ", NULL" if revision >= 5 else ""
+    # By position, as the plugins do: those that know fewer columns give fewer values.
     connection.execute(
-        f"INSERT INTO AttachedFiles VALUES (%s, 1, %s, 100, 250, 2, 'u', 'c', 0{custom_data})",
+        "INSERT INTO AttachedFiles VALUES (%s, 1, %s, 100, 250, 2, 'u', 'c', 0)",
         (internal_ids[3], f"uuid {public_ids[3]}"),
     )
 

@@ -3,6 +3,11 @@
 -- Locks: none.
 SELECT coalesce(max(seq), 0) FROM cluster.recycling_order
 
+-- window --
+-- Purpose: the last of the next so many places: the numbers have large gaps, one for each instance that ever came.
+-- Locks: none.
+SELECT max(seq) FROM (SELECT seq FROM cluster.recycling_order WHERE seq > %(after)s ORDER BY seq LIMIT %(size)s) AS s
+
 -- batch --
 -- Purpose: the places of some patients become metadata 19. Who got an instance since the switch has a later place
 -- already. Places that are too large for Orthanc (32 bits) are numbered anew, in the same order.
