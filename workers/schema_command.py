@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from cluster.config import Settings, load_settings
 from cluster.coordinator.by_hand import upgrade_by_hand
 from cluster.errors import ConfigurationError, SchemaMismatch
 from cluster.schema.downgrade import downgrade as downgrade_index
 from cluster.schema.migration import printed, script
-from cluster.schema.plan import PlannedStep
 from cluster.schema.plan import plan as plan_steps
+from cluster.schema.progress import progress_of
 from cluster.schema.revision import REVISION, UNKNOWN, Finding, Observation, name_of, observe
 from cluster.schema.session import direct_connection
 from cluster.schema.steps import REVISIONS, steps_between
 from cluster.schema.upgrade import upgrade_offline
+from workers.schema_report import json_progress, json_steps, print_progress, print_steps
 from workers.upgrade_display import UpgradeDisplay
 
 _PATH = click.Path(path_type=Path)
@@ -55,27 +54,34 @@ def status(configuration: Sequence[Path], as_json: bool) -> None:
     name = settings.postgresql.schema_name
     with direct_connection(settings.postgresql) as connection:
         seen = observe(connection, name)
-        remaining = plan_steps(connection, name, seen.revision or 0, REVISION) if _is_older(seen) else ()
+        progress = progress_of(connection, seen)
+        steps = plan_steps(connection, name, seen.revision or 0, REVISION, online=True) if _is_older(seen) else ()
     if as_json:
         _print_json(
             schema=name,
             finding=seen.finding.name,
             revision=_json_revision(seen.revision),
-            target=REVISION,
-            phase="stopped" if _is_older(seen) else None,
-            progress=None,
+            target=progress.target if progress else REVISION,
+            phase=progress.phase if progress else None,
+            progress=round(progress.fraction, 3) if progress else None,
+            node=progress.node if progress else None,
             message=seen.explain(name),
-            **_json_steps(remaining),
+            **(json_progress(progress) if progress else json_steps(steps)),
         )
         return
     click.echo(seen.explain(name))
-    _print_steps(remaining)
+    if progress:
+        click.echo(progress.describe())
+        print_progress(progress)
+    else:
+        print_steps(steps)
 
 
 @schema.command()
 @_revision_option("--to", "target", default=str(REVISION), show_default=True)
+@click.option("--offline", is_flag=True, help="Of the way with all nodes stopped.")
 @_common
-def plan(configuration: Sequence[Path], as_json: bool, target: int) -> None:
+def plan(configuration: Sequence[Path], as_json: bool, target: int, offline: bool) -> None:
     """What a change of revision would do, and about how long it takes; changes nothing."""
     settings = load_settings(configuration)
     name = settings.postgresql.schema_name
@@ -84,12 +90,12 @@ def plan(configuration: Sequence[Path], as_json: bool, target: int) -> None:
         if seen.revision is None or seen.finding not in (Finding.OLDER, Finding.EXACT):
             raise SchemaMismatch(seen.explain(name))
         _check_way(seen.revision, target)
-        steps = plan_steps(connection, name, seen.revision, target)
+        steps = plan_steps(connection, name, seen.revision, target, online=not offline)
     if as_json:
-        _print_json(schema=name, revision=_json_revision(seen.revision), target=target, **_json_steps(steps))
+        _print_json(schema=name, revision=_json_revision(seen.revision), target=target, **json_steps(steps))
         return
     click.echo(f'Schema "{name}": revision {name_of(seen.revision)} to {target}')
-    _print_steps(steps)
+    print_steps(steps)
 
 
 @schema.command()
@@ -176,37 +182,5 @@ def _json_revision(revision: int | None) -> int | str | None:
     return "unknown" if revision == UNKNOWN else revision
 
 
-def _json_steps(steps: Sequence[PlannedStep]) -> dict[str, Any]:
-    return {
-        "steps": [
-            {
-                "step": planned.step.name,
-                "lock": planned.step.lock,
-                "reads": list(planned.step.reads),
-                "rows": planned.rows,
-                "estimated_seconds": planned.seconds,
-            }
-            for planned in steps
-        ],
-        "estimated_seconds": round(sum(planned.seconds for planned in steps), 1),
-    }
-
-
 def _print_json(**values: Any) -> None:
     click.echo(json.dumps(values, indent=2, ensure_ascii=False))
-
-
-def _print_steps(steps: Sequence[PlannedStep]) -> None:
-    if not steps:
-        return
-    table = Table("step", "lock until the end", "rows read", "about", box=None, pad_edge=False)
-    for planned in steps:
-        table.add_row(planned.step.name, planned.step.lock, f"{planned.rows:,}", _duration(planned.seconds))
-    table.add_row("together", "", "", _duration(sum(planned.seconds for planned in steps)))
-    Console().print(table)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return "< 1 s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,15 +1,15 @@
 """What a change of revision would do, and about how long it would take, without touching anything.
 
-Estimates come from the catalogue's idea of how many rows a table has, times what the manual's figures for 150 million
-instances give per million rows: an order of magnitude, in which to plan a maintenance window.
+Estimates come from the catalogue's idea of how many rows a table has: an order of magnitude, in which to plan.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg.rows import TupleRow
 
-from cluster.schema.phases import OnlineStep
+from cluster.schema.phases import OnlineStep, online_steps
 from cluster.schema.steps import Step, steps_between
 
 _BYTES_PER_ROW = 120
@@ -18,32 +18,40 @@ _BYTES_PER_ROW = 120
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step with the rows it reads and the seconds that may take."""
+    """One step with its strongest lock, the rows it reads and the seconds that may take."""
 
-    step: Step
+    name: str
+    lock: str
+    reads: Sequence[str]
     rows: int
     seconds: float
 
 
 def plan(
-    connection: psycopg.Connection[TupleRow], schema_name: str, source: int, target: int
+    connection: psycopg.Connection[TupleRow], schema_name: str, source: int, target: int, *, online: bool
 ) -> tuple[PlannedStep, ...]:
     """The steps from one revision to another; reads nothing but the catalogue.
+
+    Args:
+        online: the three phases of an upgrade beside running nodes, or the one transaction of the offline way.
 
     Raises:
         ValueError: there is no such way.
     """
-    planned = []
-    for step in steps_between(source, target):
-        rows = sum(_rows(connection, schema_name, table) for table in step.reads)
-        planned.append(PlannedStep(step, rows, round(rows / 1_000_000 * step.seconds_per_million, 1)))
-    return tuple(planned)
+    steps: Sequence[Step | OnlineStep] = (
+        online_steps(source, target) if online and source <= target else steps_between(source, target)
+    )
+    return tuple(_planned(connection, schema_name, step) for step in steps)
 
 
-def seconds_for(connection: psycopg.Connection[TupleRow], schema_name: str, step: OnlineStep) -> float:
-    """About how long a step of an online upgrade takes; reads nothing but the catalogue."""
+def seconds_for(connection: psycopg.Connection[TupleRow], schema_name: str, step: Step | OnlineStep) -> float:
+    """About how long a step takes; reads nothing but the catalogue."""
+    return _planned(connection, schema_name, step).seconds
+
+
+def _planned(connection: psycopg.Connection[TupleRow], schema_name: str, step: Step | OnlineStep) -> PlannedStep:
     rows = sum(_rows(connection, schema_name, table) for table in step.reads)
-    return rows / 1_000_000 * step.seconds_per_million
+    return PlannedStep(step.name, step.lock, step.reads, rows, round(rows / 1_000_000 * step.seconds_per_million, 1))
 
 
 def _rows(connection: psycopg.Connection[TupleRow], schema_name: str, table: str) -> int:

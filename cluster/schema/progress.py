@@ -6,7 +6,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from cluster.database import queries
-from cluster.schema.revision import name_of
+from cluster.schema.revision import Observation, name_of
 
 _SQL = queries("cluster.schema", "ledger.sql")
 _UNKNOWN_FRACTION = 0.0
@@ -85,6 +85,15 @@ def read_progress(connection: psycopg.Connection[TupleRow]) -> Progress | None:
             fraction = _index_build(connection, pid)
         steps.append(StepProgress(phase, name, lock, seconds, begun, done, fraction, rows, held, took))
     return Progress(node, source, target, tuple(steps))
+
+
+def progress_of(connection: psycopg.Connection[TupleRow], seen: Observation) -> Progress | None:
+    """The upgrade that is not finished on the index that was seen; None if there is none."""
+    progress = read_progress(connection)
+    if progress is None or progress.phase is None:
+        return None
+    expected = progress.target if progress.phase == "after" else progress.source
+    return progress if seen.revision == expected else None
 
 
 def _index_build(connection: psycopg.Connection[TupleRow], pid: int) -> float:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from cluster.schema.online import UpgradeOptions, prepare_and_switch
+from cluster.schema.phases import online_steps
 from tests.schema.archive import checksums, housekeep
 from tests.support.catalogue import catalogue
 from workers.cli import main
@@ -103,13 +105,39 @@ def test_status_and_plan(index, command):
     connection = index(3, filled=True)
     status = json.loads(command(connection, "status", "--json").stdout)
     assert (status["finding"], status["revision"], status["target"]) == ("OLDER", 3, 10)
-    assert [step["step"] for step in status["steps"]] == ["3 → 4", "4 → 5", "5 → 6", "6 → 10"]
+    assert (status["phase"], status["progress"], status["node"]) == (None, None, None)
+    assert [step["step"] for step in status["steps"]] == [step.name for step in online_steps(3, 10)]
     assert all(step["lock"] for step in status["steps"])
     plan = json.loads(command(connection, "plan", "--to", "5", "--json").stdout)
+    assert [step["step"] for step in plan["steps"]] == [step.name for step in online_steps(3, 5)]
+    plan = json.loads(command(connection, "plan", "--to", "5", "--offline", "--json").stdout)
     assert [step["step"] for step in plan["steps"]] == ["3 → 4", "4 → 5"]
+    plan = json.loads(command(connection, "plan", "--to", "2", "--json").stdout)
+    assert [step["step"] for step in plan["steps"]] == ["3 → 2"]
     text = command(connection, "status")
     assert (text.returncode, "revision 3" in text.stdout, "ACCESS EXCLUSIVE" in text.stdout) == (0, True, True)
     assert command(index(10, fresh=True), "status").returncode == 0
+
+
+def test_status_of_an_upgrade_that_was_interrupted(index, command):
+    connection = index(5, filled=True)
+    prepare_and_switch(connection, "public", "node-7", 5, 10, UpgradeOptions())
+    status = json.loads(command(connection, "status", "--json").stdout)
+    assert (status["finding"], status["revision"], status["target"]) == ("EXACT", 10, 10)
+    assert (status["phase"], status["node"]) == ("after", "node-7")
+    assert 0 < status["progress"] < 1
+    assert {step["step"]: step["progress"] for step in status["steps"] if step["progress"] < 1} == {
+        "after: recycling order": 0,
+        "after: child counts": 0,
+    }
+    text = command(connection, "status").stdout
+    assert "upgrade 5→10, step 6 of 7, " in text
+    # The command finishes it.
+    assert json.loads(command(connection, "upgrade", "--json").stdout)["steps"] == [
+        "after: recycling order",
+        "after: child counts",
+    ]
+    assert json.loads(command(connection, "status", "--json").stdout)["phase"] is None
 
 
 @pytest.mark.parametrize("way", [["--offline"], []], ids=["offline", "online"])
