@@ -104,6 +104,7 @@ _PREPARATIONS = (
         (6,),
         _statement("foreign key of all rows", "foreign_key_validate", "SHARE UPDATE EXCLUSIVE on Resources", 1.0),
     ),
+    _When((6,), _statement("patients", "patients", "none", 0.2)),
     _When(
         (10,),
         _batches(Phase.BEFORE, "statistics folded", "fold_statistics", "GlobalIntegersChanges", 5.0),

@@ -60,8 +60,8 @@ class Step:
         seconds_per_million: for each million rows of the tables in `reads`; from the times that the manual reports
             for 150 million instances, so an order of magnitude.
         loses: what the target has no place for, as (table, condition) of the rows concerned.
-        long: file with what takes time in proportion to the rows, None if there is none.
-        later: what the switch of an online upgrade runs in its place, None if nothing.
+        long: files with what takes time in proportion to the rows.
+        later: what the switch of an online upgrade runs in their place.
     """
 
     source: int
@@ -70,8 +70,8 @@ class Step:
     reads: tuple[str, ...] = ()
     seconds_per_million: float = 0.0
     loses: tuple[tuple[str, str], ...] = ()
-    long: str | None = None
-    later: str | None = None
+    long: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -84,14 +84,16 @@ class Step:
         own = f"{folder}/{self.source:02}_to_{self.target:02}.sql"
         # Databases before revision 2 may have been made without pg_trgm.
         trigram = TRIGRAM if folder == "upgrade" and self.target <= 2 else ()
-        return tuple(name for name in (*trigram, own, self.later if online else self.long) if name)
+        return (*trigram, own, *(self.later if online else self.long))
 
 
 _UP = (
     Step(UNKNOWN, 1, "ACCESS EXCLUSIVE on Metadata, AttachedFiles", ("attachedfiles", "resources"), 1.0),
     Step(1, 2, "ACCESS EXCLUSIVE on Resources, PatientRecyclingOrder", ("resources",), 6.0),
     Step(2, 3, "ACCESS EXCLUSIVE on Resources, SHARE on DicomIdentifiers", ("resources", "dicomidentifiers"), 1.5),
-    Step(3, 4, "rows of Resources whose child count is wrong", ("resources",), 0.5, long="upgrade/03_to_04_counts.sql"),
+    Step(
+        3, 4, "rows of Resources whose child count is wrong", ("resources",), 0.5, long=("upgrade/03_to_04_counts.sql",)
+    ),
     Step(4, 5, "ACCESS EXCLUSIVE on AttachedFiles"),
     Step(
         5,
@@ -99,8 +101,8 @@ _UP = (
         "ACCESS EXCLUSIVE on Resources",
         ("resources",),
         8.0,
-        long="upgrade/05_to_06_recycling.sql",
-        later="upgrade/05_to_06_recycling_later.sql",
+        long=("upgrade/05_to_06_protection.sql", "upgrade/05_to_06_recycling.sql"),
+        later=("upgrade/05_to_06_protection_later.sql", "upgrade/05_to_06_recycling_later.sql"),
     ),
     Step(
         6,

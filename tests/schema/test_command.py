@@ -131,7 +131,7 @@ def test_status_of_an_upgrade_that_was_interrupted(index, command):
         "after: child counts": 0,
     }
     text = command(connection, "status").stdout
-    assert "upgrade 5→10, step 6 of 7, " in text
+    assert "upgrade 5→10, step 7 of 8, " in text
     # The command finishes it.
     assert json.loads(command(connection, "upgrade", "--json").stdout)["steps"] == [
         "after: recycling order",

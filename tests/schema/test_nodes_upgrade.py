@@ -89,10 +89,10 @@ def test_nodes_are_alive_and_say_how_far_the_upgrade_is(index, tmp_path, storage
         [waiting] = [node for node in nodes if node is not busy]
         status, reason = readiness(busy)
         assert status == 503
-        assert reason.startswith("upgrade 1→10, step 8 of 10, ")
+        assert reason.startswith("upgrade 1→10, step 9 of 11, ")
         assert f"pid {reader.info.backend_pid} " in reason
         name = "ab"[nodes.index(busy)]
-        assert wait_until(lambda: readiness(waiting)[1].startswith("waiting for upgrade 1→10, step 8 of 10, "), 10)
+        assert wait_until(lambda: readiness(waiting)[1].startswith("waiting for upgrade 1→10, step 9 of 11, "), 10)
         assert readiness(waiting)[1].endswith(f" %, by node {name}")
         for node in nodes:
             assert httpx.get(f"{node.url}/livez").status_code == 200

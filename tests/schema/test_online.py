@@ -221,6 +221,35 @@ def test_who_gets_an_instance_before_the_back_fill_is_recycled_last(index, small
     assert contents(connection, 10)["recycling order"] == [*others, first, "p9"]
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_who_is_protected_or_not_between_the_look_and_the_switch(index, is_seen):
+    connection = index(5, filled=True)
+    before = contents(connection, 5)
+
+    def meanwhile(step):
+        if not step.startswith("switch"):
+            return
+        ids = dict(connection.execute("SELECT publicId, internalId FROM Resources WHERE resourceType = 0").fetchall())
+        # p2 is protected no more, p5 is now, p9 came and is protected, p4, who was protected, is gone
+        connection.execute("INSERT INTO PatientRecyclingOrder (patientId) VALUES (%s)", (ids["p2"],))
+        store(connection, "p9", "p9.0", "p9.0.0", "p9.0.0.0")
+        connection.execute("DELETE FROM PatientRecyclingOrder WHERE patientId = %s", (ids["p5"],))
+        connection.execute(
+            "DELETE FROM PatientRecyclingOrder USING Resources r WHERE patientId = r.internalId AND publicId = 'p9'"
+        )
+        connection.execute("SELECT * FROM DeleteResource(%s)", (ids["p4"],))
+        if not is_seen:
+            # One whose transaction was under way when the patients were looked at: its number is lower than others'
+            connection.execute("DELETE FROM cluster.patients_before WHERE patient_id = %s", (ids["p5"],))
+
+    online(connection, on_step=meanwhile)
+    after = contents(connection, 10)
+    assert after["protected"] == {"p5", "p9"}
+    assert before["protected"] == {"p2", "p4"}
+    assert after["recycling order"] == ["p3", "p1", "p2"]
+    assert connection.execute("SELECT to_regclass('cluster.patients_before')").fetchone() == (None,)
+
+
 def test_places_that_orthanc_could_not_read_are_made_small(index, small_batches):
     connection = index(5, filled=True)
     connection.execute("UPDATE PatientRecyclingOrder SET seq = seq + 3000000000")
@@ -307,6 +336,7 @@ def test_an_upgrade_that_was_begun_online_can_be_finished_either_way(index, way)
     else:
         upgrade_offline(connection, "public", "test")
         assert read_progress(connection).current is None
+        assert connection.execute("SELECT to_regclass('cluster.patients_before')").fetchone() == (None,)
     assert catalogue(connection) - catalogue(_upgraded(index, 1)) == {}
 
 
@@ -349,8 +379,8 @@ def test_progress_is_told_in_words_and_figures(index):
     seen = []
     with other_session(connection) as watcher:
         online(connection, on_step=lambda step: seen.append(read_progress(watcher)))
-    assert [progress.phase for progress in seen] == ["before"] * 7 + ["switch"] + ["after"] * 2
-    assert seen[2].describe().startswith("upgrade 1→10, step 3 of 10, ")
+    assert [progress.phase for progress in seen] == ["before"] * 8 + ["switch"] + ["after"] * 2
+    assert seen[2].describe().startswith("upgrade 1→10, step 3 of 11, ")
     assert seen[2].describe().endswith(" %, by node test")
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions)

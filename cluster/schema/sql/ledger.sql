@@ -23,7 +23,8 @@ UPDATE cluster.upgrade SET source = %(source)s, target = %(target)s, begun_at = 
 -- forget --
 -- Purpose: the revision was changed without this ledger.
 -- Locks: the steps.
-DELETE FROM cluster.upgrade_steps
+DELETE FROM cluster.upgrade_steps;
+DROP TABLE IF EXISTS cluster.patients_before
 
 -- add_step --
 -- Purpose: one step of the new upgrade.

@@ -1,17 +1,10 @@
 -- 5 → 6: protection and recycling order become metadata 18 and 19, resources are no longer deleted by cascade, audit
--- logs (interop/schema.md 12). Here who is protected; the recycling order follows in 05_to_06_recycling.sql.
+-- logs (interop/schema.md 12). Protection and order follow in 05_to_06_protection.sql and 05_to_06_recycling.sql.
 --
 -- Locks: ACCESS EXCLUSIVE on Resources while the foreign key is checked for every row, unless a new one was validated
 -- beforehand.
 
 CREATE SEQUENCE IF NOT EXISTS PatientRecyclingOrderSequence;
-
-INSERT INTO Metadata (id, type, value, revision)
-SELECT r.internalId, 18, 'true', 0
-  FROM Resources r
- WHERE r.resourceType = 0
-   AND NOT EXISTS (SELECT FROM PatientRecyclingOrder p WHERE p.patientId = r.internalId)
-    ON CONFLICT (id, type) DO UPDATE SET value = EXCLUDED.value, revision = EXCLUDED.revision;
 
 ALTER TABLE Resources DROP CONSTRAINT resources_parentid_fkey;
 DO $$
