@@ -65,13 +65,13 @@ def test_password_reaches_no_output(configuration):
 
 def test_other_revision_is_status_3_and_says_which(configuration, database_uri):
     with psycopg.connect(database_uri, autocommit=True) as connection:
-        connection.execute("UPDATE GlobalProperties SET value = '6' WHERE property = 4")
+        connection.execute("UPDATE GlobalProperties SET value = '11' WHERE property = 4")
     file = configuration(
         PostgreSQL={"EnableIndex": True, "ConnectionUri": database_uri}, DicomServerEnabled=False, HttpPort=18042
     )
     ended = run("ingest", "--config", file)
     assert ended.returncode == 3, ended.stderr
-    assert "revision 6" in ended.stderr
+    assert "revision 11" in ended.stderr
     assert "revision 10" in ended.stderr
 
 
