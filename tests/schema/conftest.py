@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cluster.schema import batches
 from cluster.schema.install import install_database
 from tests.schema.archive import fill
 from tests.support.servers import new_database
@@ -71,3 +72,9 @@ def index(postgresql: LocalPostgreSQL, _templates: Callable[[int, bool], str]) -
             return stack.enter_context(_opened(postgresql, name))
 
         yield connect
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(batches, "_FIRST_SIZE", 3)
+    monkeypatch.setattr(batches, "_LARGEST_SIZE", 3)
