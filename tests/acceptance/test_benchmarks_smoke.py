@@ -1,0 +1,26 @@
+"""Every benchmark still runs, and what it checks besides speed holds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.timeout(60)
+def test_schema_upgrade(tmp_path):
+    file = tmp_path / "result.json"
+    command = [sys.executable, "-m", "benchmarks.schema_upgrade", "--smoke", "--json", file]
+    # Its server lives in the temporary folder, whatever becomes of it.
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=25)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    found = json.loads(file.read_text("utf-8"))
+    assert sorted(found) == ["f1", "f2", "f3", "f4"]
+    figures = [figure for part in found.values() for figure in part["figures"]]
+    assert [figure["name"] for figure in figures if not figure["met"] and not figure["is_speed"]] == []
+    assert all(part["machine"]["postgresql"] and part["sizes"] for part in found.values())
