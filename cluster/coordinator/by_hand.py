@@ -10,7 +10,7 @@ from cluster.config import Settings
 from cluster.coordinator.pulse import Pulse
 from cluster.database.pool import connect
 from cluster.database.sqlstate import translating
-from cluster.errors import ClusterError, Transient
+from cluster.errors import ClusterError, ReadOnlyServer, Transient
 from cluster.schema.online import UpgradeOptions
 from cluster.schema.progress import Progress
 from cluster.schema.upgrade import upgrade_online
@@ -37,8 +37,11 @@ def upgrade_by_hand(
         on_wait: is told why it has to wait.
 
     Raises:
-        ConfigurationError, SchemaMismatch, DatabaseRefused: waiting would not help.
+        ConfigurationError, SchemaMismatch, DatabaseRefused, ReadOnlyServer: waiting would not help.
+        DatabaseUnavailable: there is no database from the beginning.
     """
+    with translating():
+        connect(settings.postgresql).close()  # what fails from the beginning is no outage to be waited for
     done: list[str] = []
     never = threading.Event()
 
@@ -63,7 +66,8 @@ def upgrade_by_hand(
         on_wait(str(error) if isinstance(error, ClusterError) else "waits for the database")
 
     tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(Transient),
+        # A standby does not become writable by waiting; after a fail-over the command is given again and resumes.
+        retry=tenacity.retry_if_exception_type(Transient) & tenacity.retry_if_not_exception_type(ReadOnlyServer),
         wait=tenacity.wait_fixed(_POLL_SECONDS),
         before_sleep=tell,
         reraise=True,

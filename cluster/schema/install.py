@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from cluster.errors import SchemaMismatch
+from cluster.errors import DatabaseRefused, SchemaMismatch
 from cluster.schema.revision import REVISION, Finding, observe
 from cluster.schema.steps import TRIGRAM, routines, text
 
@@ -58,7 +58,16 @@ def install_cluster(
     with connection.transaction():
         if not cluster_is_current(connection, schema_name):
             for name in CLUSTER:
-                connection.execute(text(name).encode())
+                try:
+                    connection.execute(text(name).encode())
+                except psycopg.errors.InsufficientPrivilege as error:
+                    info = connection.info
+                    raise DatabaseRefused(
+                        f'{error.diag.message_primary}: the role "{info.user}" needs to create the PostgreSQL schema '
+                        f'"cluster", which holds this program\'s own tables, or own it (GRANT CREATE ON DATABASE '
+                        f'"{info.dbname}" TO "{info.user}"). Nothing was changed',
+                        error.sqlstate,
+                    ) from error
             steps.append(f"install cluster {CLUSTER_VERSION}")
             for name, value in (("version", str(CLUSTER_VERSION)), ("index_schema", schema_name)):
                 connection.execute(

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -27,16 +28,21 @@ def new_database(server: LocalPostgreSQL, template: str = "template1") -> Iterat
 
 
 def dcmtk_program(name: str) -> Path:
-    """The DCMTK program of that name; skips the test where it is not installed.
-
-    TESTS_EXPECT=dcmtk in the environment (CI, after it has installed DCMTK) turns the skip into a failure.
-    """
+    """The DCMTK program of that name; skips the test where it is not installed."""
     program = shutil.which(name)
-    if program is not None:
-        return Path(program)
-    if "dcmtk" in os.environ.get("TESTS_EXPECT", "").split(","):
-        pytest.fail(f"DCMTK's {name} is expected here (TESTS_EXPECT) and not on PATH")
-    pytest.skip(f"DCMTK's {name} is not installed")
+    if program is None:
+        skip_or_fail("dcmtk", f"DCMTK's {name}")
+    return Path(program)
+
+
+def skip_or_fail(package: str, what: str) -> NoReturn:
+    """Skip the test because `what`, which the package brings, is not installed.
+
+    TESTS_EXPECT=dcmtk,orthanc in the environment (CI, after it has installed them) turns the skip into a failure.
+    """
+    if package in os.environ.get("TESTS_EXPECT", "").split(","):
+        pytest.fail(f"{what} is expected here (TESTS_EXPECT) and not installed")
+    pytest.skip(f"{what} is not installed")
 
 
 def _execute(server: LocalPostgreSQL, statement: sql.Composed) -> None:

@@ -1,0 +1,103 @@
+"""A real Orthanc on the tests' PostgreSQL, where the machine has one."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import httpx
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.support.servers import skip_or_fail
+from workers.local.ports import free_ports
+from workers.local.processes import ManagedProcess
+
+_SBIN = "/usr/sbin:/usr/local/sbin"
+"""Where packages put the program, and what an ordinary user's PATH lacks."""
+
+_PLUGIN_FOLDERS = ("/usr/share/orthanc/plugins", "/usr/local/share/orthanc/plugins", "/usr/lib/orthanc")
+
+
+@dataclass(frozen=True)
+class OrthancFiles:
+    """The program, and its plugin for an index in PostgreSQL."""
+
+    program: Path
+    index_plugin: Path
+
+
+def orthanc_files() -> OrthancFiles:
+    """What is installed; skips the test where either is missing."""
+    program = shutil.which("Orthanc") or shutil.which("Orthanc", path=_SBIN)
+    if program is None:
+        skip_or_fail("orthanc", "Orthanc")
+    plugins = [path for folder in _PLUGIN_FOLDERS for path in Path(folder).glob("libOrthancPostgreSQLIndex.so*")]
+    if not plugins:
+        skip_or_fail("orthanc", "Orthanc's plugin for PostgreSQL")
+    return OrthancFiles(Path(program), plugins[0])
+
+
+class OrthancProcess:
+    """Orthanc on free ports. Context manager: it answers inside, is gone after, and can be entered again.
+
+    `configuration` is its file, which is good for a node of ours too.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        files: OrthancFiles,
+        database_uri: str,
+        storage_directory: Path,
+        *,
+        lock: bool = False,
+    ) -> None:
+        dicom_port, http_port = free_ports(2)
+        database = conninfo_to_dict(database_uri)
+        self.url = f"http://127.0.0.1:{http_port}"
+        self.configuration = folder / f"{name}.json"
+        document = {
+            "Name": name,
+            "StorageDirectory": str(storage_directory),
+            "HttpPort": http_port,
+            "DicomPort": dicom_port,
+            "RemoteAccessAllowed": True,
+            "AuthenticationEnabled": False,
+            "OverwriteInstances": False,
+            "Plugins": [str(files.index_plugin)],
+            "PostgreSQL": {
+                "EnableIndex": True,
+                "EnableStorage": False,
+                "Lock": lock,
+                "Host": database["host"],
+                "Port": int(database["port"]),
+                "Database": database["dbname"],
+                "Username": database["user"],
+                "Password": database["password"],
+            },
+        }
+        self.configuration.write_text(json.dumps(document), "utf-8")
+        self._name = name
+        self._process = ManagedProcess(name, [files.program, self.configuration], log_path=folder / f"{name}.log")
+
+    def _answers(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/system", timeout=2, trust_env=False)
+        except httpx.TransportError:
+            return False
+        # Another server may have taken the port.
+        return answer.status_code == 200 and answer.json()["Name"] == self._name
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        try:
+            self._process.wait_ready(self._answers, 60)
+        except BaseException:
+            self._process.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
