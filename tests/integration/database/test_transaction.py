@@ -12,6 +12,7 @@ from cluster.database import Database
 from cluster.errors import CommitUnknown, DatabaseRefused, DatabaseUnavailable, LockNotAvailable, ReadOnlyServer
 from tests.support.proxy import Proxy
 from tests.support.settings import settings_for
+from workers.local.children import wait_until
 
 
 @pytest.fixture
@@ -169,7 +170,10 @@ def test_terminated_backend_is_replaced_and_work_run_again(open_database, table)
         cursor.execute("UPDATE counter SET value = value + 1 WHERE name = 'a'")
         if not killed:
             killed.append(cursor.execute("SELECT pg_backend_pid()").fetchone()[0])
-            table.execute("SELECT pg_terminate_backend(%s, 5000)", (killed[0],))
+            table.execute("SELECT pg_terminate_backend(%s)", (killed[0],))
+            # From PostgreSQL 14 on that function can wait itself.
+            alive = "SELECT FROM pg_stat_activity WHERE pid = %s"
+            assert wait_until(lambda: table.execute(alive, (killed[0],)).fetchone() is None, 5)
             cursor.execute("SELECT 1")
 
     database.run("killed", work)
