@@ -3,11 +3,13 @@
 Debian 12's plugin 4.0 writes what calls itself revision 1 and is poorer than that (no table Labels).
 """
 
+import copy
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ import pytest
 from tests.support.catalogue import catalogue
 from tests.support.nodes import NodeProcess
 from tests.support.orthanc import OrthancFiles, OrthancProcess, orthanc_files
-from tests.support.servers import skip_or_fail
+from tests.support.servers import new_database, skip_or_fail
 from workers.local.children import wait_until
+from workers.local.postgresql import LocalPostgreSQL
 
 DATA = Path(pydicom.data.__file__).parent
 PROTECTED, EXTENDED = "77654033", "98890234"
@@ -103,17 +106,6 @@ class Ledger:
         return [patient for patient in reversed(latest_first) if patient != protected]
 
 
-@pytest.fixture(scope="module")
-def files() -> OrthancFiles:
-    return orthanc_files()
-
-
-@pytest.fixture
-def database(empty_database: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(empty_database, autocommit=True) as connection:
-        yield connection
-
-
 def connect(server: OrthancProcess | NodeProcess) -> httpx.Client:
     return httpx.Client(base_url=server.url, timeout=30, trust_env=False)
 
@@ -194,57 +186,102 @@ def files_without_row_and_rows_without_file(database: psycopg.Connection, storag
     return on_disk ^ {uuid for (uuid,) in database.execute("SELECT uuid FROM AttachedFiles")}
 
 
-def require_revision_1(database: psycopg.Connection) -> None:
-    if revision(database) != "1":
-        skip_or_fail("orthanc", "An Orthanc that writes revision 1")
+@dataclass(frozen=True)
+class Archive:
+    """What a real Orthanc left behind, stopped; `before` is what it said of it."""
+
+    database: str
+    storage_directory: Path
+    ledger: Ledger
+    protected: str
+    extended: str
+    study: str
+    deleted: str
+    before: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def files() -> OrthancFiles:
+    return orthanc_files()
+
+
+@pytest.fixture(scope="module")
+def original(
+    files: OrthancFiles, postgresql: LocalPostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Archive]:
+    """What Orthanc received, protected, annotated and deleted; for `archive` to copy."""
+    folder = tmp_path_factory.mktemp("original")
+    storage_directory = folder / "OrthancStorage"
+    storage_directory.mkdir()
+    ledger = Ledger()
+    with new_database(postgresql) as name:
+        orthanc = OrthancProcess("orthanc", folder, files, postgresql.uri(name), storage_directory)
+        with orthanc, connect(orthanc) as client:
+            ledger.upload(client, *BEFORE)
+            assert len(ledger.files) > 40
+            protected, extended = patient_called(client, PROTECTED), patient_called(client, EXTENDED)
+            client.put(f"/patients/{protected}/protected", content="1").raise_for_status()
+            [study] = get(client, f"/patients/{extended}")["Studies"]
+            client.put(f"/studies/{study}/metadata/1024", content=REMARK.encode()).raise_for_status()
+            deleted = get(client, f"/patients/{protected}/instances")[0]["ID"]
+            client.delete(f"/instances/{deleted}").raise_for_status()
+            del ledger.files[deleted]
+            assert_serves(client, ledger)
+            before = everything(client)
+        with psycopg.connect(postgresql.uri(name)) as connection:
+            if revision(connection) != "1":
+                skip_or_fail("orthanc", "An Orthanc that writes revision 1")
+            assert recycling_order(connection) == ledger.recycling_order(protected)
+        yield Archive(name, storage_directory, ledger, protected, extended, study, deleted, before)
+
+
+@pytest.fixture
+def archive(original: Archive, postgresql: LocalPostgreSQL, storage_directory: Path) -> Iterator[Archive]:
+    """A copy of its own for each test."""
+    shutil.copytree(original.storage_directory, storage_directory, dirs_exist_ok=True)
+    with new_database(postgresql, original.database) as name:
+        yield replace(
+            original, database=name, storage_directory=storage_directory, ledger=copy.deepcopy(original.ledger)
+        )
+
+
+@pytest.fixture
+def uri(archive: Archive, postgresql: LocalPostgreSQL) -> str:
+    return postgresql.uri(archive.database)
+
+
+@pytest.fixture
+def database(uri: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_instances_of_a_real_orthanc_go_to_revision_10_and_back(
-    way: str,
-    files: OrthancFiles,
-    empty_database: str,
-    database: psycopg.Connection,
-    storage_directory: Path,
-    tmp_path: Path,
+    way: str, files: OrthancFiles, archive: Archive, uri: str, database: psycopg.Connection, tmp_path: Path
 ) -> None:
-    orthanc = OrthancProcess("orthanc", tmp_path, files, empty_database, storage_directory)
-    node = NodeProcess("node", tmp_path, empty_database, storage_directory)
-    ledger = Ledger()
+    # Given an index of a real Orthanc
+    orthanc = OrthancProcess("orthanc", tmp_path, files, uri, archive.storage_directory)
+    node = NodeProcess("node", tmp_path, uri, archive.storage_directory)
+    ledger, protected = archive.ledger, archive.protected
+    known = set(ledger.files)
 
-    # Given what a real Orthanc received, protected, annotated and deleted
-    with orthanc, connect(orthanc) as client:
-        require_revision_1(database)
-        ledger.upload(client, *BEFORE)
-        assert len(ledger.files) > 40
-        protected, extended = patient_called(client, PROTECTED), patient_called(client, EXTENDED)
-        client.put(f"/patients/{protected}/protected", content="1").raise_for_status()
-        [study] = get(client, f"/patients/{extended}")["Studies"]
-        client.put(f"/studies/{study}/metadata/1024", content=REMARK.encode()).raise_for_status()
-        deleted = get(client, f"/patients/{protected}/instances")[0]["ID"]
-        client.delete(f"/instances/{deleted}").raise_for_status()
-        del ledger.files[deleted]
-        assert_serves(client, ledger)
-        before = everything(client)
-    assert recycling_order(database) == ledger.recycling_order(protected)
-
-    # When the index is upgraded and a node of ours starts on it
+    # When it is upgraded and a node of ours starts on it
     WAYS[way](orthanc.configuration)
     with node, connect(node) as client:
         # Then it serves everything as it was
         assert revision(database) == "10"
         assert_serves(client, ledger)
-        assert differences(everything(client), before) == {}
+        assert differences(everything(client), archive.before) == {}
         # and no patient is recycled earlier than before (a node may go on with that while it serves)
         wait_until(lambda: recycling_order(database) == ledger.recycling_order(protected), 30)
         assert recycling_order(database) == ledger.recycling_order(protected)
         marked = "SELECT publicId, type, value FROM Metadata JOIN Resources ON internalId = id WHERE type IN (18, 1024)"
-        assert set(database.execute(marked)) == {(protected, 18, "true"), (study, 1024, REMARK)}
+        assert set(database.execute(marked)) == {(protected, 18, "true"), (archive.study, 1024, REMARK)}
         assert get(client, f"/patients/{protected}")["IsProtected"]
         # and receives more
-        known = set(ledger.files)
         ledger.upload(client, *BETWEEN)
-        assert deleted in ledger.files
+        assert archive.deleted in ledger.files
         assert len(ledger.files) - len(known) > 10
         assert_serves(client, ledger)
         assert recycling_order(database) == ledger.recycling_order(protected)
@@ -263,10 +300,10 @@ def test_instances_of_a_real_orthanc_go_to_revision_10_and_back(
             client.post(f"/instances/{instance}/attachments/dicom/verify-md5").raise_for_status()
             assert get(client, f"/instances/{instance}/simplified-tags")["SOPInstanceUID"]
         assert client.get(f"/patients/{protected}/protected").text == "1"
-        assert client.get(f"/studies/{study}/metadata/1024").content.decode() == REMARK
+        assert client.get(f"/studies/{archive.study}/metadata/1024").content.decode() == REMARK
         # and goes on: receives, and deletes a study that our node stored
         ledger.upload(client, AFTER)
-        added = min(set(get(client, f"/patients/{extended}")["Studies"]) - {study})
+        added = min(set(get(client, f"/patients/{archive.extended}")["Studies"]) - {archive.study})
         gone = {instance["ID"] for instance in get(client, f"/studies/{added}/instances")}
         assert gone
         assert not gone & known
@@ -274,18 +311,15 @@ def test_instances_of_a_real_orthanc_go_to_revision_10_and_back(
         ledger.files = {instance: content for instance, content in ledger.files.items() if instance not in gone}
         assert_serves(client, ledger)
         assert recycling_order(database) == ledger.recycling_order(protected)
-    assert files_without_row_and_rows_without_file(database, storage_directory) == set()
+    assert files_without_row_and_rows_without_file(database, archive.storage_directory) == set()
 
 
 def test_an_offline_upgrade_refuses_beside_an_orthanc_with_lock(
-    files: OrthancFiles, empty_database: str, database: psycopg.Connection, storage_directory: Path, tmp_path: Path
+    files: OrthancFiles, archive: Archive, uri: str, database: psycopg.Connection, tmp_path: Path
 ) -> None:
     # Given an Orthanc that holds the database for itself
-    orthanc = OrthancProcess("orthanc", tmp_path, files, empty_database, storage_directory, lock=True)
-    ledger = Ledger()
+    orthanc = OrthancProcess("orthanc", tmp_path, files, uri, archive.storage_directory, lock=True)
     with orthanc, connect(orthanc) as client:
-        require_revision_1(database)
-        ledger.upload(client, "test_files/dicomdirtests/98892001/*/*")
         before = catalogue(database)
 
         # When somebody upgrades the index
@@ -296,8 +330,9 @@ def test_an_offline_upgrade_refuses_beside_an_orthanc_with_lock(
         assert '"Lock"' in ended.stderr
         assert catalogue(database) - before == {}
         assert database.execute("SELECT to_regnamespace('cluster')").fetchone() == (None,)
-        ledger.upload(client, "test_files/CT_small.dcm")
-        assert_serves(client, ledger)
+        assert differences(everything(client), archive.before) == {}
+        archive.ledger.upload(client, AFTER)
+        assert_serves(client, archive.ledger)
 
     # When Orthanc has stopped, then the same command does it
     upgrade_offline(orthanc.configuration)
