@@ -5,6 +5,7 @@ Invariant: a pooled connection carries no session state that a transaction relie
 transaction mode; for the same reason nothing is prepared by name.
 """
 
+import logging
 import os
 import time
 from typing import Any, Self
@@ -15,6 +16,8 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cluster import telemetry
 from cluster.config import PostgreSQLSettings
+
+_LOG = logging.getLogger(__name__)
 
 # A firewall that drops an idle connection without a word must not cost a sender more than this
 # (https://www.postgresql.org/docs/current/libpq-connect.html, keepalives_*, tcp_user_timeout in milliseconds).
@@ -40,7 +43,15 @@ def connect(settings: PostgreSQLSettings) -> psycopg.Connection:
     Raises:
         psycopg.Error: as libpq gives it; `cluster.database.sqlstate.translate` says what it means.
     """
-    return psycopg.connect(connection_string(settings), autocommit=True, prepare_threshold=None)
+    connection = psycopg.connect(connection_string(settings), autocommit=True, prepare_threshold=None)
+    connection.add_notice_handler(_log_warning)
+    return connection
+
+
+def _log_warning(diagnostic: psycopg.errors.Diagnostic) -> None:
+    """What the server thinks somebody should know."""
+    if diagnostic.severity_nonlocalized == "WARNING":
+        _LOG.warning("PostgreSQL: %s", diagnostic.message_primary)
 
 
 class Pool:

@@ -39,6 +39,10 @@ def build_index(connection: psycopg.Connection[TupleRow], schema_name: str, step
     connection.execute("SET lock_timeout TO 0")
     try:
         connection.execute(statement.encode())
+    except psycopg.errors.DiskFull:
+        # What did not fit is of no use, and writers need the room.
+        _drop(connection, schema_name, step.index)
+        raise
     except psycopg.errors.UniqueViolation as error:
         _drop(connection, schema_name, step.index)
         raise SchemaMismatch(

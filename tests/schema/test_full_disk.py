@@ -101,7 +101,6 @@ def test_a_disk_that_is_full_in_the_middle(small_disk, large_archive, index, cha
     assert catalogue(large_archive) - catalogue(index(10, fresh=True)) == KEYS_ADDED_LAST
 
 
-@pytest.mark.xfail(strict=True, reason="build_index leaves what did not fit, INVALID, and the disk full for writers")
 def test_writers_have_the_room_again_that_an_index_did_not_fit_into(small_disk, large_archive):
     with nearly_full(small_disk, left=size_of(large_archive, "PublicIndex") * 3 // 2):
         assert run_schema(small_disk.uri(large_archive.info.dbname), *WAYS["online"]).status == 3

@@ -63,13 +63,13 @@ def test_without_pg_trgm_a_node_installs_the_rest(without_trigrams, index):
             assert catalogue(connection) - catalogue(index(10, fresh=True)) == ONLY_WITH_TRIGRAMS
 
 
-@pytest.mark.xfail(strict=True, reason="trigram_extension.sql says nothing, and nobody listens to what it says")
 @pytest.mark.parametrize("change", UPGRADES)
-def test_an_operator_is_told_that_pg_trgm_is_missing(archive_without_trigrams, change):
-    assert "pg_trgm" in run_schema(uri_of(archive_without_trigrams), *change).stderr
+def test_an_operator_is_told_that_pg_trgm_is_missing(archive_without_trigrams, change, caplog):
+    assert run_schema(uri_of(archive_without_trigrams), *change).status == 0
+    # Python prints a warning on standard error where nobody has set up logging, as the command does not.
+    assert "the extension pg_trgm: wildcard searches will be slow" in caplog.text
 
 
-@pytest.mark.xfail(strict=True, reason="trigram_extension.sql says nothing, and nobody listens to what it says")
 def test_a_node_logs_that_pg_trgm_is_missing(without_trigrams, caplog):
     with new_database(without_trigrams) as name:
         with closing(Gate(settings_for(without_trigrams.uri(name)), role="ingest")) as gate:

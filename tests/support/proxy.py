@@ -2,7 +2,43 @@
 
 import socket
 import threading
+from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What happens to a client that has sent `request`, and before it, in one piece, all of `once_sent`."""
+
+    request: bytes
+    once_sent: tuple[bytes, ...]
+    arrives: bool
+
+
+class _Wire:
+    """One client, and the connection to the server that is its own."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client = client
+        self.server = server
+        self.answer_is_lost = False
+        self.is_severed = False
+        self._announced: _Fault | None = None
+
+    def meets(self, fault: _Fault, data: bytes) -> bool:
+        """Whether the client sends what the fault is about, now that it sends `data`."""
+        if fault.request in data and (not fault.once_sent or self._announced is fault):
+            return True
+        if all(piece in data for piece in fault.once_sent):
+            self._announced = fault
+        return False
+
+    def close(self, *, server_too: bool = True) -> None:
+        for end in (self.client, self.server) if server_too else (self.client,):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
 
 class Proxy:
@@ -12,9 +48,9 @@ class Proxy:
         self._target = (host, port)
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._wires: list[_Wire] = []
         self._lock = threading.Lock()
-        self._swallow_after: bytes | None = None
+        self._faults: deque[_Fault] = deque()
         self.swallowed = threading.Event()
         self.connections = 0
         self._refusing = False
@@ -28,23 +64,51 @@ class Proxy:
         self.cut()
 
     def cut(self) -> None:
-        """Close every connection at once."""
+        """Close every connection at once, those too of which `sever` has left the server's end."""
+        for wire in self._taken():
+            wire.close()
+
+    def sever(self) -> None:
+        """Close the clients' ends; the server notices nothing, as where a firewall has forgotten its connections."""
+        wires = self._taken()
+        for wire in wires:
+            wire.is_severed = True
+            wire.close(server_too=False)
         with self._lock:
-            pairs, self._pairs = self._pairs, []
-        for pair in pairs:
-            for end in pair:
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-                end.close()
+            self._wires += wires
 
     def refuse(self, refusing: bool = True) -> None:
         """Close new connections at once (an outage), or no longer."""
         self._refusing = refusing
 
-    def swallow_answer_after(self, request: bytes) -> None:
-        """Once the client has sent `request`, pass it on, throw the answer away, and close."""
+    def swallow_answer_after(self, request: bytes, *, once_sent: tuple[bytes, ...] = ()) -> None:
+        """Once a client has sent `request`, pass it on, throw the answer away, and close.
+
+        Faults that are asked for one after the other happen one after the other, each once.
+
+        Args:
+            once_sent: only to a client that has sent all of these before, in one piece.
+        """
         self.swallowed.clear()
-        self._swallow_after = request
+        self._add(_Fault(request, once_sent, arrives=True))
+
+    def lose(self, request: bytes, *, once_sent: tuple[bytes, ...] = ()) -> None:
+        """Once a client has sent `request`, close, and do not pass it on; otherwise as `swallow_answer_after`."""
+        self._add(_Fault(request, once_sent, arrives=False))
+
+    @property
+    def faults_left(self) -> int:
+        """How many have not happened yet."""
+        return len(self._faults)
+
+    def _add(self, fault: _Fault) -> None:
+        with self._lock:
+            self._faults.append(fault)
+
+    def _taken(self) -> list[_Wire]:
+        with self._lock:
+            wires, self._wires = self._wires, []
+        return wires
 
     def _accept(self) -> None:
         while True:
@@ -56,34 +120,38 @@ class Proxy:
                 client.close()
                 continue
             self.connections += 1
-            server = socket.create_connection(self._target)
+            wire = _Wire(client, socket.create_connection(self._target))
             with self._lock:
-                self._pairs.append((client, server))
-            armed = threading.Event()
-            threading.Thread(target=self._to_server, args=(client, server, armed), daemon=True).start()
-            threading.Thread(target=self._to_client, args=(client, server, armed), daemon=True).start()
+                self._wires.append(wire)
+            threading.Thread(target=self._to_server, args=(wire,), daemon=True).start()
+            threading.Thread(target=self._to_client, args=(wire,), daemon=True).start()
 
-    def _to_server(self, client: socket.socket, server: socket.socket, armed: threading.Event) -> None:
-        with suppress(OSError):
-            while data := client.recv(65536):
-                if self._swallow_after is not None and self._swallow_after in data:
-                    self._swallow_after = None
-                    armed.set()
-                server.sendall(data)
-        _close(client, server)
+    def _fault(self, wire: _Wire, data: bytes) -> _Fault | None:
+        with self._lock:
+            if self._faults and wire.meets(self._faults[0], data):
+                return self._faults.popleft()
+        return None
 
-    def _to_client(self, client: socket.socket, server: socket.socket, armed: threading.Event) -> None:
+    def _to_server(self, wire: _Wire) -> None:
         with suppress(OSError):
-            while data := server.recv(65536):
-                if armed.is_set():
+            while data := wire.client.recv(65536):
+                fault = self._fault(wire, data)
+                if fault is not None and not fault.arrives:
+                    break
+                # Before the request goes on: what comes from the server from here on is its answer.
+                wire.answer_is_lost = wire.answer_is_lost or fault is not None
+                wire.server.sendall(data)
+        wire.close(server_too=not wire.is_severed)
+
+    def _to_client(self, wire: _Wire) -> None:
+        with suppress(OSError):
+            while data := wire.server.recv(65536):
+                if wire.answer_is_lost:
                     self.swallowed.set()
                     break
-                client.sendall(data)
-        _close(client, server)
-
-
-def _close(*ends: socket.socket) -> None:
-    for end in ends:
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-        end.close()
+                try:
+                    wire.client.sendall(data)
+                except OSError:
+                    if not wire.is_severed:
+                        break
+        wire.close()

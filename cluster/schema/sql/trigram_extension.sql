@@ -8,6 +8,8 @@ BEGIN
         EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
             RAISE WARNING 'pg_trgm cannot be installed (%): wildcard searches will be slow', SQLERRM;
         END;
+    ELSE
+        RAISE WARNING 'the server does not have the extension pg_trgm: wildcard searches will be slow';
     END IF;
 END
 $$;

@@ -1,0 +1,151 @@
+"""The upgrader's connection is cut in every step, before and after it was committed: it goes on by itself.
+
+For each step the proxy does, one after the other: what the step does is sent, its answer is lost; its COMMIT is lost
+on the way; its COMMIT arrives, its answer is lost. Steps in batches suffer that once more for a batch.
+"""
+
+import logging
+from collections import Counter
+
+import psycopg
+import pytest
+
+from cluster.coordinator import by_hand
+from cluster.coordinator.by_hand import upgrade_by_hand
+from cluster.schema.ledger import unfinished_back_fills
+from cluster.schema.phases import Kind, online_steps
+from cluster.schema.steps import text
+from tests.support.gates import RETRY_SECONDS, NodeThread, impatient_settings
+from tests.support.obstacles import needs_a_server_that_notices, older_transaction, set_up_is_locked, someone_waits_in
+from tests.support.upgrades import assert_same, ending, history, not_valid, uri_of
+from workers.local.children import wait_until
+
+COMMIT = b"COMMIT"
+
+
+pytestmark = pytest.mark.usefixtures("small_batches")
+
+
+def cut_in_every_step(proxy, source):
+    """Tell the proxy all faults; returns step → how many they are."""
+    numbers = {}
+    for step in online_steps(source, 10):
+        before, name = proxy.faults_left, step.name.encode()
+        begins, advances, ends = (b"SET begun_at", name), (b"SET done_upto", name), (b"cluster.schema_history", name)
+        work = {
+            Kind.INDEX: b"INDEX CONCURRENTLY",
+            Kind.STATEMENT: text(step.file).encode() if step.file else b"",
+            Kind.BATCHES: b"SET done_upto",
+            Kind.SWITCH: b"DO $guard$",
+        }
+        proxy.swallow_answer_after(work[step.kind], once_sent=begins)
+        if step.kind is Kind.BATCHES:
+            proxy.lose(COMMIT, once_sent=advances)
+            proxy.swallow_answer_after(COMMIT, once_sent=advances)
+        proxy.lose(COMMIT, once_sent=ends)
+        proxy.swallow_answer_after(COMMIT, once_sent=ends)
+        numbers[step.name] = proxy.faults_left - before
+    return numbers
+
+
+def assert_each_fault_was_survived(connection, source, begun, faults, undisturbed):
+    # A fault ends the attempt in which it happens. After the last one the step was done, though nobody had heard so:
+    # it was not begun again.
+    assert begun == faults
+    assert_same(ending(connection), undisturbed(source))
+
+
+@pytest.mark.parametrize("source", [1, 3, 5])
+def test_a_node_whose_connection_is_cut_in_every_step_does_each_of_them_once(
+    archive, undisturbed, through_proxy, caplog, source
+):
+    # Given a network that fails in every step, several times
+    connection = archive(source)
+    proxy = through_proxy(connection)
+    faults = cut_in_every_step(proxy, source)
+    # When a node starts, and nobody does anything about it
+    with caplog.at_level(logging.INFO, "cluster"), NodeThread(proxy.uri) as node:
+        assert wait_until(lambda: node.is_ready is not None, 60)
+        assert node.is_ready
+        assert wait_until(lambda: not unfinished_back_fills(connection), 60)
+        assert proxy.faults_left == 0
+        assert wait_until(lambda: node.gate.is_ready, 10)
+    begun = Counter(
+        record.args[0] for record in caplog.records if record.msg == "schema upgrade: %s" and record.args[0] in faults
+    )
+    assert_each_fault_was_survived(connection, source, begun, faults, undisturbed)
+
+
+@pytest.mark.parametrize("source", [4])
+def test_an_upgrade_by_hand_whose_connection_is_cut_in_every_step_does_each_of_them_once(
+    archive, undisturbed, through_proxy, monkeypatch, source
+):
+    monkeypatch.setattr(by_hand, "_POLL_SECONDS", RETRY_SECONDS)
+    connection = archive(source)
+    proxy = through_proxy(connection)
+    faults = cut_in_every_step(proxy, source)
+    begun, waited = Counter(), []
+    upgrade_by_hand(
+        impatient_settings(proxy.uri),
+        10,
+        on_step=lambda step: begun.update([step]),
+        on_progress=lambda progress: None,
+        on_wait=waited.append,
+    )
+    assert proxy.faults_left == 0
+    assert len(waited) >= sum(faults.values())
+    assert_each_fault_was_survived(connection, source, begun, faults, undisturbed)
+
+
+def test_a_build_goes_on_by_itself_after_the_connection_was_cut_while_it_waited(archive, undisturbed, through_proxy):
+    connection = archive(1)
+    needs_a_server_that_notices(connection)
+    proxy = through_proxy(connection)
+    with NodeThread(proxy.uri) as node:
+        with older_transaction(connection) as end_it:
+            assert wait_until(lambda: someone_waits_in(connection, "%CREATE UNIQUE INDEX CONCURRENTLY%"), 20)
+            # When all connections are cut while the build waits, nobody ends the backend but PostgreSQL itself
+            [before] = builders(connection)
+            proxy.cut()
+            assert wait_until(lambda: builders(connection) not in ([], [before]), 20)
+            # Then the node is back at it, with the lock, and began by taking away what was left
+            assert set_up_is_locked(connection)
+            assert not_valid(connection) == ["uniquepublicid"]
+            end_it()
+        assert wait_until(lambda: node.is_ready is not None, 20)
+        assert wait_until(lambda: not unfinished_back_fills(connection), 20)
+    assert_same(ending(connection), undisturbed(1))
+
+
+def builders(connection: psycopg.Connection) -> list[int]:
+    rows = connection.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+        " AND query LIKE '%INDEX CONCURRENTLY%' AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+    )
+    return [pid for (pid,) in rows]
+
+
+def test_a_node_that_was_cut_off_comes_back_to_what_another_one_has_finished(archive, undisturbed, through_proxy):
+    connection = archive(1)
+    needs_a_server_that_notices(connection)
+    proxy = through_proxy(connection)
+    with NodeThread(proxy.uri, "a") as a:
+        with older_transaction(connection):
+            assert wait_until(lambda: someone_waits_in(connection, "%CREATE UNIQUE INDEX CONCURRENTLY%"), 20)
+            # Given an outage for the upgrader alone, whose backend ends although its build cannot go on
+            proxy.refuse()
+            proxy.cut()
+            assert wait_until(lambda: not set_up_is_locked(connection), 20)
+            assert history(connection) == undisturbed(1).history[:1]
+        # When another node comes
+        with NodeThread(uri_of(connection), "b") as b:
+            assert wait_until(lambda: b.is_ready is not None, 20)
+            assert wait_until(lambda: not unfinished_back_fills(connection), 20)
+        # Then the first one, who has waited meanwhile, is ready as soon as it is back, and does nothing
+        assert a.is_ready is None
+        assert "connection" in a.gate.reason
+        proxy.refuse(False)
+        assert wait_until(lambda: a.gate.is_ready, 20)
+    nodes = "SELECT DISTINCT node FROM cluster.schema_history WHERE step NOT LIKE 'install %'"
+    assert connection.execute(nodes).fetchall() == [("b",)]
+    assert_same(ending(connection), undisturbed(1))
