@@ -206,6 +206,16 @@ def test_a_standby_is_refused(standby, change):
     assert "read-only" in ended.stderr
 
 
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_database_that_takes_no_writes_is_refused(index, change):
+    archive = index(5, filled=True)
+    archive.execute(f'ALTER DATABASE "{archive.info.dbname}" SET default_transaction_read_only TO on')
+    with nothing_changes(archive):
+        ended = run_schema(uri_of(archive), *change)
+    assert ended.status == 3
+    assert "read-only" in ended.stderr
+
+
 def test_a_node_waits_for_a_standby_to_be_promoted(standby):
     with psycopg.connect(standby.uri(), autocommit=True) as connection, nothing_changes(connection):
         assert "read-only" in reason_to_wait(standby.uri())

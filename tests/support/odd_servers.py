@@ -55,7 +55,7 @@ class Standby(LocalPostgreSQL):
 def binaries_without_trigrams(server: LocalPostgreSQL) -> Iterator[Binaries]:
     """The installation of a running server once more, as if the extension pg_trgm had never been installed there.
 
-    The programs find the rest by where they are themselves, so they are copied and the rest is links.
+    The programs find the rest by where they are themselves, so all of it is copied, with the same paths between.
     """
     with psycopg.connect(server.uri()) as connection:
         places = dict(connection.execute("SELECT name, setting FROM pg_config").fetchall())
@@ -67,23 +67,15 @@ def binaries_without_trigrams(server: LocalPostgreSQL) -> Iterator[Binaries]:
         root.chmod(0o755)
         copy = root / bin_folder.relative_to(common)
         copy.mkdir(parents=True)
-        for program in NEEDED:
+        for program in ("postgres", "initdb"):
             shutil.copy(bin_folder / program, copy)
+        # Whoever runs psql runs the real one, which may be that of another installation and need its libraries.
+        (copy / "psql").symlink_to(bin_folder / "psql")
         for folder in (bin_folder.parent / "lib", share, library):
-            _link_all(folder, root / folder.relative_to(common), without="pg_trgm")
+            if folder.is_dir():
+                left_out = shutil.ignore_patterns("pg_trgm*", "bitcode", "*.a")
+                shutil.copytree(folder, root / folder.relative_to(common), ignore=left_out, dirs_exist_ok=True)
         yield Binaries(copy, postgresql_binaries.find().major)
-
-
-def _link_all(folder: Path, copy: Path, *, without: str) -> None:
-    """Folders anew, files as links."""
-    if not folder.is_dir() or copy.is_symlink():
-        return
-    copy.mkdir(parents=True, exist_ok=True)
-    for each in folder.iterdir():
-        if each.is_dir() and not each.is_symlink():
-            _link_all(each, copy / each.name, without=without)
-        elif not each.name.startswith(without) and not (copy / each.name).is_symlink():
-            (copy / each.name).symlink_to(each)
 
 
 # -- a disk that can be filled -------------------------------------------------------------------------------------
