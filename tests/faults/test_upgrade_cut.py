@@ -13,11 +13,13 @@ import pytest
 from cluster.coordinator import by_hand
 from cluster.coordinator.by_hand import upgrade_by_hand
 from cluster.schema.ledger import unfinished_back_fills
+from cluster.schema.online import UpgradeOptions
 from cluster.schema.phases import Kind, online_steps
 from cluster.schema.steps import text
+from cluster.schema.upgrade import upgrade_online
 from tests.support.gates import RETRY_SECONDS, NodeThread, impatient_settings
 from tests.support.obstacles import needs_a_server_that_notices, older_transaction, set_up_is_locked, someone_waits_in
-from tests.support.upgrades import assert_same, ending, history, not_valid, uri_of
+from tests.support.upgrades import assert_same, ending, finish, history, not_valid, uri_of
 from workers.local.children import wait_until
 
 COMMIT = b"COMMIT"
@@ -95,6 +97,61 @@ def test_an_upgrade_by_hand_whose_connection_is_cut_in_every_step_does_each_of_t
     assert proxy.faults_left == 0
     assert len(waited) >= sum(faults.values())
     assert_each_fault_was_survived(connection, source, begun, faults, undisturbed)
+
+
+EFFECTS = {
+    "before: foreign key for new rows": (
+        "EXISTS (SELECT FROM pg_constraint WHERE conname = 'resources_parentid_fkey_next')"
+    ),
+    "before: foreign key of all rows": (
+        "(SELECT convalidated FROM pg_constraint WHERE conname = 'resources_parentid_fkey_next')"
+    ),
+    "before: patients": "to_regclass('cluster.patients_before') IS NOT NULL",
+    "before: statistics folded": "NOT EXISTS (SELECT FROM public.GlobalIntegersChanges)",
+    "switch: 5 → 10": "(SELECT value = '10' FROM public.GlobalProperties WHERE property = 4)",
+    "after: recycling order": "to_regclass('cluster.recycling_order') IS NULL",
+}
+
+
+@pytest.mark.parametrize("step", EFFECTS)
+def test_what_a_step_did_and_the_word_that_it_is_done_come_together_or_not_at_all(
+    archive, undisturbed, through_proxy, step
+):
+    connection = archive(5)
+    proxy = through_proxy(connection)
+    # What is folded is folded by one batch, before the end of the step.
+    is_batch = step == "before: statistics folded"
+    word = (b"SET done_upto" if is_batch else b"cluster.schema_history", step.encode())
+
+    def seen():
+        told = "row_count > 0" if is_batch else "done_at IS NOT NULL"
+        query = f"SELECT {EFFECTS[step]}, {told} FROM cluster.upgrade_steps WHERE name = %s"
+        return connection.execute(query, (step,)).fetchone()
+
+    def upgrade_until_it_is_cut_off():
+        with pytest.raises(psycopg.OperationalError), psycopg.connect(proxy.uri, autocommit=True) as session:
+            upgrade_online(session, "public", "test", 10, UpgradeOptions())
+        assert proxy.faults_left == 0
+        assert wait_until(lambda: others(connection) == 0, 10)
+
+    # When the step's COMMIT does not arrive, nothing has happened
+    proxy.lose(COMMIT, once_sent=word)
+    upgrade_until_it_is_cut_off()
+    assert seen() == (False, False)
+    # and when its answer does not, everything
+    proxy.swallow_answer_after(COMMIT, once_sent=word)
+    upgrade_until_it_is_cut_off()
+    assert seen() == (True, True)
+    finish(connection)
+    assert_same(ending(connection), undisturbed(5))
+
+
+def others(connection: psycopg.Connection) -> int:
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    return connection.execute(query).fetchone()[0]
 
 
 def test_a_build_goes_on_by_itself_after_the_connection_was_cut_while_it_waited(archive, undisturbed, through_proxy):
