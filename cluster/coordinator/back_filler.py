@@ -1,6 +1,5 @@
 """What an upgrade left to do after its switch, by whichever node gets to it, beside the writers."""
 
-import contextlib
 import logging
 import threading
 
@@ -10,11 +9,10 @@ from psycopg.rows import TupleRow
 from cluster.config import Settings
 from cluster.coordinator.pulse import Pulse
 from cluster.database.advisory_lock import BACK_FILL_KEY, try_advisory_lock
-from cluster.database.pool import connect
-from cluster.database.sqlstate import translating
 from cluster.errors import ClusterError
-from cluster.schema.ledger import unfinished_back_fills
-from cluster.schema.online import UpgradeOptions, back_fill
+from cluster.schema.online import back_fill
+from cluster.schema.progress import Progress
+from cluster.schema.session import direct_connection
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,10 +25,10 @@ class BackFiller:
         self._stopped = stopped
         self._thread: threading.Thread | None = None
 
-    def look(self, connection: psycopg.Connection[TupleRow]) -> None:
-        """See whether something is left to do, and begin with it in the background."""
+    def look(self, progress: Progress | None) -> None:
+        """Begin in the background with what is left to do, if there is something."""
         is_busy = self._thread is not None and self._thread.is_alive()
-        if is_busy or self._stopped.is_set() or not unfinished_back_fills(connection):
+        if is_busy or self._stopped.is_set() or progress is None or progress.phase != "after":
             return
         self._thread = threading.Thread(target=self._run, name="back-fill", daemon=True)
         self._thread.start()
@@ -44,8 +42,7 @@ class BackFiller:
         # A failure is tried again at the next look, by this node or another one.
         try:
             with (
-                translating(),
-                contextlib.closing(connect(self._settings.postgresql)) as session,
+                direct_connection(self._settings.postgresql) as session,
                 try_advisory_lock(session, BACK_FILL_KEY) as held,
             ):
                 if held:
@@ -56,11 +53,7 @@ class BackFiller:
 
     def _work(self, session: psycopg.Connection[TupleRow]) -> None:
         with Pulse(self._settings.postgresql, session, self._stopped, lambda connection, progress: None) as pulse:
-            options = UpgradeOptions(
-                share=self._settings.cluster.back_fill_percent / 100,
-                pause=pulse.pause,
-                on_step=lambda name: _LOG.info("schema upgrade: %s", name),
-            )
+            options = pulse.options(self._settings, lambda name: _LOG.info("schema upgrade: %s", name))
             done = back_fill(session, self._settings.postgresql.schema_name, self._settings.cluster.node_name, options)
         if done:
             _LOG.info("schema upgrade: complete")

@@ -1,6 +1,5 @@
 """An upgrade that an operator asks for, without being a node: the same steps, locks and ledger as a node's."""
 
-import contextlib
 import threading
 from collections.abc import Callable
 
@@ -8,11 +7,9 @@ import tenacity
 
 from cluster.config import Settings
 from cluster.coordinator.pulse import Pulse
-from cluster.database.pool import connect
-from cluster.database.sqlstate import translating
 from cluster.errors import ClusterError, ReadOnlyServer, Transient
-from cluster.schema.online import UpgradeOptions
 from cluster.schema.progress import Progress
+from cluster.schema.session import direct_connection
 from cluster.schema.upgrade import upgrade_online
 
 _POLL_SECONDS = 1.0
@@ -40,24 +37,17 @@ def upgrade_by_hand(
         ConfigurationError, SchemaMismatch, DatabaseRefused, ReadOnlyServer: waiting would not help.
         DatabaseUnavailable: there is no database from the beginning.
     """
-    with translating():
-        connect(settings.postgresql).close()  # what fails from the beginning is no outage to be waited for
+    with direct_connection(settings.postgresql):
+        pass  # what fails from the beginning is no outage to be waited for
     done: list[str] = []
     never = threading.Event()
 
     def attempt() -> None:
         with (
-            translating(),
-            contextlib.closing(connect(settings.postgresql)) as session,
+            direct_connection(settings.postgresql) as session,
             Pulse(settings.postgresql, session, never, lambda _, progress: on_progress(progress)) as pulse,
         ):
-            options = UpgradeOptions(
-                share=settings.cluster.back_fill_percent / 100,
-                refuse_nodes=settings.cluster.incompatible_nodes == "Refuse",
-                pause=pulse.pause,
-                on_step=on_step,
-                waiting=lambda who: on_wait(f"waits for a lock, in the way: {who}"),
-            )
+            options = pulse.options(settings, on_step, lambda who: on_wait(f"waits for a lock, in the way: {who}"))
             schema_name = settings.postgresql.schema_name
             done.extend(upgrade_online(session, schema_name, settings.cluster.node_name, target, options))
 

@@ -124,8 +124,9 @@ class Gate:
                 self._membership.heartbeat(self._own_session(), reason)
                 self._set(reason)
                 if reason is None and self._serves:
-                    tell_metrics(read_progress(self._own_session()))
-                    self._back_filler.look(self._own_session())
+                    progress = read_progress(self._own_session())
+                    tell_metrics(progress)
+                    self._back_filler.look(progress)
             except psycopg.Error as error:
                 self._end_session()
                 self._set(str(translate(error)))

@@ -16,18 +16,23 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from cluster import telemetry
-from cluster.config import PostgreSQLSettings
+from cluster.config import PostgreSQLSettings, Settings
 from cluster.database.pool import connect
 from cluster.errors import NodeBusy
+from cluster.schema.online import UpgradeOptions
 from cluster.schema.progress import Progress, read_progress
 
 _LOG = logging.getLogger(__name__)
 _SECONDS = 1.0
 _STOP_SECONDS = 0.1
+_STOPS = "this process stops; another one goes on with the upgrade"
 
 
 class Pulse:
-    """Looks at the upgrade for as long as the block lasts."""
+    """Looks at the upgrade for as long as the block lasts.
+
+    Raises NodeBusy at the end of the block if its statement was cancelled because this process is to stop.
+    """
 
     def __init__(
         self,
@@ -57,6 +62,8 @@ class Pulse:
     ) -> None:
         self._over.set()
         self._thread.join()
+        if isinstance(error, psycopg.errors.QueryCanceled) and self._stopped.is_set():
+            raise NodeBusy(_STOPS) from error
 
     def pause(self, seconds: float) -> None:
         """Wait between two pieces of work.
@@ -65,7 +72,19 @@ class Pulse:
             NodeBusy: this process is to stop.
         """
         if self._stopped.wait(seconds):
-            raise NodeBusy("this process stops; another one goes on with the upgrade")
+            raise NodeBusy(_STOPS)
+
+    def options(
+        self, settings: Settings, on_step: Callable[[str], None], waiting: Callable[[str], None] = lambda who: None
+    ) -> UpgradeOptions:
+        """How the configuration wants an upgrade to be done, with the pauses of this pulse."""
+        return UpgradeOptions(
+            share=settings.cluster.back_fill_percent / 100,
+            refuse_nodes=settings.cluster.incompatible_nodes == "Refuse",
+            pause=self.pause,
+            on_step=on_step,
+            waiting=waiting,
+        )
 
     def _run(self) -> None:
         connection: psycopg.Connection[TupleRow] | None = None

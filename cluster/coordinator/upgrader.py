@@ -10,8 +10,7 @@ from psycopg.rows import TupleRow
 from cluster.config import Settings
 from cluster.coordinator.membership import Membership
 from cluster.coordinator.pulse import Pulse
-from cluster.errors import NodeBusy
-from cluster.schema.online import UpgradeOptions, prepare_and_switch
+from cluster.schema.online import prepare_and_switch
 from cluster.schema.progress import Progress
 from cluster.schema.revision import REVISION
 
@@ -55,18 +54,7 @@ def upgrade(
         _LOG.info("schema upgrade: waits for a lock, in the way: %s", who)
 
     with Pulse(settings.postgresql, session, stopped, look) as pulse:
-        options = UpgradeOptions(
-            share=settings.cluster.back_fill_percent / 100,
-            refuse_nodes=settings.cluster.incompatible_nodes == "Refuse",
-            pause=pulse.pause,
-            on_step=step_begins,
-            waiting=waiting,
+        options = pulse.options(settings, step_begins, waiting)
+        prepare_and_switch(
+            session, settings.postgresql.schema_name, settings.cluster.node_name, source, REVISION, options
         )
-        try:
-            prepare_and_switch(
-                session, settings.postgresql.schema_name, settings.cluster.node_name, source, REVISION, options
-            )
-        except psycopg.errors.QueryCanceled as error:
-            if not stopped.is_set():
-                raise
-            raise NodeBusy("this process stops; another one goes on with the upgrade") from error

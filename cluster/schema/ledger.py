@@ -120,7 +120,7 @@ class Ledger:
 
 def steps(connection: psycopg.Connection[TupleRow]) -> list[Entry]:
     """The steps of the last upgrade, in order; none if there never was one."""
-    if not _exists(connection):
+    if not exists(connection):
         return []
     return [
         Entry(Phase(phase), name, done)
@@ -130,7 +130,7 @@ def steps(connection: psycopg.Connection[TupleRow]) -> list[Entry]:
 
 def forget(connection: psycopg.Connection[TupleRow]) -> None:
     """The revision is changed without a ledger, in the transaction of `connection`."""
-    if _exists(connection):
+    if exists(connection):
         connection.execute(_SQL["forget"])
 
 
@@ -144,7 +144,7 @@ def unfinished_back_fills(connection: psycopg.Connection[TupleRow]) -> list[str]
 
 def incompatible_nodes(connection: psycopg.Connection[TupleRow], revision: int) -> list[str]:
     """Processes of this program that are alive and cannot serve `revision`, in words."""
-    if not _exists(connection):
+    if not exists(connection):
         return []
     rows = connection.execute(_SQL["incompatible_nodes"], {"revision": revision}).fetchall()
     return [
@@ -153,6 +153,7 @@ def incompatible_nodes(connection: psycopg.Connection[TupleRow], revision: int) 
     ]
 
 
-def _exists(connection: psycopg.Connection[TupleRow]) -> bool:
+def exists(connection: psycopg.Connection[TupleRow]) -> bool:
+    """Whether our own schema is there and knows of upgrades."""
     row = connection.execute(_SQL["exists"]).fetchone()
     return bool(row and row[0])

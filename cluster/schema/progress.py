@@ -6,6 +6,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from cluster.database import queries
+from cluster.schema.ledger import exists
 from cluster.schema.revision import Observation, name_of
 
 _SQL = queries("cluster.schema", "ledger.sql")
@@ -71,8 +72,7 @@ class Progress:
 
 def read_progress(connection: psycopg.Connection[TupleRow]) -> Progress | None:
     """What the ledger says; None if there never was an online upgrade."""
-    exists = connection.execute(_SQL["exists"]).fetchone()
-    if not exists or not exists[0]:
+    if not exists(connection):
         return None
     upgrade = connection.execute(_SQL["upgrade"]).fetchone()
     if upgrade is None:

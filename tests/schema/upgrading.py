@@ -23,6 +23,20 @@ def switched(connection, source, target=10, **options):
     return prepare_and_switch(connection, "public", "test", source, target, UpgradeOptions(**options))
 
 
+def prepared(connection, source):
+    """Everything that comes before the switch."""
+
+    class Enough(Exception):
+        pass
+
+    def stop(step):
+        if step.startswith("switch"):
+            raise Enough
+
+    with pytest.raises(Enough):
+        switched(connection, source, on_step=stop)
+
+
 def other_session(connection):
     return psycopg.connect(connection.info.dsn, password=connection.info.password, autocommit=True)
 
