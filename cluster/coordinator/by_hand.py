@@ -8,6 +8,7 @@ import tenacity
 from cluster.config import Settings
 from cluster.coordinator.pulse import Pulse
 from cluster.errors import ClusterError, ReadOnlyServer, Transient
+from cluster.schema.ledger import done_by
 from cluster.schema.progress import Progress
 from cluster.schema.session import direct_connection
 from cluster.schema.upgrade import upgrade_online
@@ -23,7 +24,7 @@ def upgrade_by_hand(
     on_progress: Callable[[Progress | None], None],
     on_wait: Callable[[str], None],
 ) -> list[str]:
-    """Bring the index to revision `target` beside running nodes; returns the steps that this process did.
+    """Bring the index to revision `target` beside running nodes; returns the steps that this process did, in order.
 
     Waits for another upgrader, for nodes in the way, and for a database that comes back, and goes on with what they
     left to do.
@@ -39,27 +40,33 @@ def upgrade_by_hand(
     """
     with direct_connection(settings.postgresql):
         pass  # what fails from the beginning is no outage to be waited for
-    done: list[str] = []
+    begun: list[str] = []
     never = threading.Event()
 
-    def attempt() -> None:
+    def step_begins(name: str) -> None:
+        begun.append(name)
+        on_step(name)
+
+    def attempt() -> list[str]:
         with (
             direct_connection(settings.postgresql) as session,
             Pulse(settings.postgresql, session, never, lambda _, progress: on_progress(progress)) as pulse,
         ):
-            options = pulse.options(settings, on_step, lambda who: on_wait(f"waits for a lock, in the way: {who}"))
-            schema_name = settings.postgresql.schema_name
-            done.extend(upgrade_online(session, schema_name, settings.cluster.node_name, target, options))
+            options = pulse.options(settings, step_begins, lambda who: on_wait(f"waits for a lock, in the way: {who}"))
+            node = settings.cluster.node_name
+            upgrade_online(session, settings.postgresql.schema_name, node, target, options)
+            # The answer to a COMMIT may have been lost, and another one may have finished what was begun here.
+            return done_by(session, node, begun)
 
     def tell(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         on_wait(str(error) if isinstance(error, ClusterError) else "waits for the database")
 
-    tenacity.Retrying(
+    retry = tenacity.Retrying(
         # A standby does not become writable by waiting; after a fail-over the command is given again and resumes.
         retry=tenacity.retry_if_exception_type(Transient) & tenacity.retry_if_not_exception_type(ReadOnlyServer),
         wait=tenacity.wait_fixed(_POLL_SECONDS),
         before_sleep=tell,
         reraise=True,
-    )(attempt)
-    return done
+    )
+    return retry(attempt)

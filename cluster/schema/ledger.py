@@ -128,6 +128,14 @@ def steps(connection: psycopg.Connection[TupleRow]) -> list[Entry]:
     ]
 
 
+def done_by(connection: psycopg.Connection[TupleRow], node: str, steps: Sequence[str]) -> list[str]:
+    """Those of `steps` that `node` did, each once, in the order in which they are given."""
+    if not steps:
+        return []
+    doers = dict(connection.execute(_SQL["doers"], {"steps": list(steps)}).fetchall())
+    return [step for step in dict.fromkeys(steps) if doers.get(step) == node]
+
+
 def forget(connection: psycopg.Connection[TupleRow]) -> None:
     """The revision is changed without a ledger, in the transaction of `connection`."""
     if exists(connection):

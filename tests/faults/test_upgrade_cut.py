@@ -12,7 +12,7 @@ import pytest
 
 from cluster.coordinator import by_hand
 from cluster.coordinator.by_hand import upgrade_by_hand
-from cluster.schema.ledger import unfinished_back_fills
+from cluster.schema.ledger import done_by, unfinished_back_fills
 from cluster.schema.online import UpgradeOptions
 from cluster.schema.phases import Kind, online_steps
 from cluster.schema.steps import text
@@ -87,7 +87,7 @@ def test_an_upgrade_by_hand_whose_connection_is_cut_in_every_step_does_each_of_t
     proxy = through_proxy(connection)
     faults = cut_in_every_step(proxy, source)
     begun, waited = Counter(), []
-    upgrade_by_hand(
+    done = upgrade_by_hand(
         impatient_settings(proxy.uri),
         10,
         on_step=lambda step: begun.update([step]),
@@ -97,6 +97,32 @@ def test_an_upgrade_by_hand_whose_connection_is_cut_in_every_step_does_each_of_t
     assert proxy.faults_left == 0
     assert len(waited) >= sum(faults.values())
     assert_each_fault_was_survived(connection, source, begun, faults, undisturbed)
+    # Whichever attempt did a step, and whether or not it heard so, it is told in the end.
+    assert done == [step.name for step in online_steps(source, 10)]
+
+
+def test_an_upgrade_by_hand_does_not_boast_of_what_another_one_has_finished(archive, monkeypatch):
+    monkeypatch.setattr(by_hand, "_POLL_SECONDS", RETRY_SECONDS)
+    connection = archive(5)
+    steps = [step.name for step in online_steps(5, 10)]
+
+    def another_one_comes(step):
+        if step == steps[2] and not done_by(connection, "successor", steps):
+            connection.execute(
+                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                " WHERE d.datname = current_database() AND l.locktype = 'advisory'"
+            )
+            assert wait_until(lambda: not set_up_is_locked(connection), 10)
+            finish(connection)
+
+    done = upgrade_by_hand(
+        impatient_settings(uri_of(connection)),
+        10,
+        on_step=another_one_comes,
+        on_progress=lambda progress: None,
+        on_wait=lambda reason: None,
+    )
+    assert done == steps[:2]
 
 
 EFFECTS = {

@@ -62,6 +62,11 @@ WITH done AS (
 )
 INSERT INTO cluster.schema_history (step, node) SELECT name, %(node)s FROM done
 
+-- doers --
+-- Purpose: who did each of some steps, the last time that it was done.
+-- Locks: none.
+SELECT DISTINCT ON (step) step, node FROM cluster.schema_history WHERE step = ANY (%(steps)s) ORDER BY step, pk DESC
+
 -- held --
 -- Purpose: how long the switch kept everybody waiting.
 -- Locks: its row.
