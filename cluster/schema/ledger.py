@@ -113,9 +113,9 @@ class Ledger:
         """A step was done in the transaction of `connection`."""
         connection.execute(_SQL["end_step"], {"name": step, "node": self._node})
 
-    def held(self, step: str, milliseconds: float) -> None:
-        """The switch kept everybody waiting for so long."""
-        self._connection.execute(_SQL["held"], {"name": step, "milliseconds": milliseconds})
+    def held(self, connection: psycopg.Connection[TupleRow], step: str, milliseconds: float) -> None:
+        """The switch has kept everybody waiting for so long, up to here in its own transaction."""
+        connection.execute(_SQL["held"], {"name": step, "milliseconds": milliseconds})
 
 
 def steps(connection: psycopg.Connection[TupleRow]) -> list[Entry]:
@@ -132,7 +132,7 @@ def done_by(connection: psycopg.Connection[TupleRow], node: str, steps: Sequence
     """Those of `steps` that `node` did, each once, in the order in which they are given."""
     if not steps:
         return []
-    doers = dict(connection.execute(_SQL["doers"], {"steps": list(steps)}).fetchall())
+    doers: dict[str, str] = dict(connection.execute(_SQL["doers"], {"steps": list(steps)}).fetchall())
     return [step for step in dict.fromkeys(steps) if doers.get(step) == node]
 
 

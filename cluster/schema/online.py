@@ -79,7 +79,7 @@ def prepare_and_switch(
         options.on_step(step.name)
         if step.kind is Kind.SWITCH:
             ledger.begin(step.name)
-            seconds = switch(
+            switch(
                 connection,
                 ledger,
                 step,
@@ -90,7 +90,6 @@ def prepare_and_switch(
                 pause=options.pause,
                 waiting=options.waiting,
             )
-            ledger.held(step.name, seconds * 1000)
         else:
             _run(connection, ledger, schema_name, step, options)
         done.append(step.name)

@@ -53,8 +53,11 @@ def switch(
     check: Callable[[psycopg.Connection[TupleRow]], None],
     pause: Callable[[float], None],
     waiting: Callable[[str], None],
-) -> float:
-    """Change the revision; returns for how many seconds everybody else had to wait.
+) -> None:
+    """Change the revision, and write down for how long everybody else had to wait.
+
+    That is measured up to just before the commit and is part of the same transaction: whoever finds the switch done
+    finds the time too, though the commit's own wait for the disk is not in it.
 
     Args:
         check: called in the transaction before any lock is taken; raises what forbids the switch now.
@@ -75,8 +78,9 @@ def switch(
                 except psycopg.errors.LockNotAvailable as error:
                     raise LockNotAvailable(f"{error.diag.message_primary}") from error
                 ledger.end(connection, step.name)
+                ledger.held(connection, step.name, (time.monotonic() - locked_at) * 1000)
         if locked_at is not None:
-            return time.monotonic() - locked_at
+            return
         pause(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - not for secrets
 
 

@@ -68,7 +68,7 @@ INSERT INTO cluster.schema_history (step, node) SELECT name, %(node)s FROM done
 SELECT DISTINCT ON (step) step, node FROM cluster.schema_history WHERE step = ANY (%(steps)s) ORDER BY step, pk DESC
 
 -- held --
--- Purpose: how long the switch kept everybody waiting.
+-- Purpose: how long the switch kept everybody waiting, in its own transaction.
 -- Locks: its row.
 UPDATE cluster.upgrade_steps SET held_milliseconds = %(milliseconds)s WHERE name = %(name)s
 
