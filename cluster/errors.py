@@ -17,7 +17,7 @@
         ├── ConfigurationError         a setting is wrong; names its path
         ├── DatabaseRefused            the server answered no: password, privilege, missing database, SQL error
         ├── SchemaMismatch             the database holds something other than revision 10
-        ├── StorageFull                no space for the bytes of an instance
+        ├── StorageFull                no space for the bytes of an instance, or on the database server's disk (53100)
         ├── StorageFailed              the storage area failed otherwise
         ├── UnknownResource            no such resource or attachment
         └── BadDicom                   the sender's data cannot be stored
@@ -108,7 +108,10 @@ class SchemaMismatch(Permanent):
 
 
 class StorageFull(Permanent):
-    """The storage area has no space (or quota) left for the bytes."""
+    """The storage area has no space (or quota) left for the bytes, or the database server's disk none for rows.
+
+    The message says which of the two.
+    """
 
 
 class StorageFailed(Permanent):

@@ -5,6 +5,7 @@ A class of PostgreSQL's (the first two characters) or a single code decides whet
 SQL error again hides it. A test walks `psycopg.errors` and checks that every code falls where it was put on purpose.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,6 +42,14 @@ PERMANENT: dict[str, type[ClusterError]] = {
 }
 """Codes that are not what their class is, or that have an error class of their own."""
 
+MEANING = {
+    "25006": "the server is a standby, or read-only, and takes no writes",
+    "53100": "the disk of the database server is full",
+}
+"""Codes whose own text names the statement or the file, and leaves the operator to guess."""
+
+_NO_CONNECTION = re.compile(r"^connection (?:failed|is bad): (connection to server .+?) failed: ")
+
 CONNECTION_LOST = "08006"
 """Stands for a lost connection, where libpq gives no SQLSTATE."""
 
@@ -64,7 +73,8 @@ def translate(error: psycopg.Error) -> ClusterError:
             return DatabaseUnavailable(_first_line(error))
         return DatabaseRefused(_first_line(error))
     kind = error_class(state)
-    message = f"{_first_line(error)} (SQLSTATE {state})"
+    meaning = f"{MEANING[state]}: " if state in MEANING else ""
+    message = f"{meaning}{_first_line(error)} (SQLSTATE {state})"
     return DatabaseRefused(message, state) if kind is DatabaseRefused else kind(message)
 
 
@@ -80,4 +90,5 @@ def translating() -> Iterator[None]:
 def _first_line(error: psycopg.Error) -> str:
     # Later lines can hold values of the failing row (DETAIL), which are patients' data.
     diagnostic = error.diag.message_primary or str(error) or type(error).__name__
-    return diagnostic.splitlines()[0]
+    # psycopg and libpq both say that it failed, and the reason often does too.
+    return _NO_CONNECTION.sub(r"no \1: ", diagnostic.splitlines()[0])

@@ -1,5 +1,6 @@
 """What goes wrong around a change of the schema: the operator is told what, and nothing is half-done."""
 
+import socket
 import uuid
 from contextlib import closing
 from threading import Thread
@@ -105,6 +106,19 @@ def test_a_wrong_password_is_told(archive, change):
         ended = run_schema(uri_of(archive, password="wrong"), *change)
     assert ended.status == 3
     assert 'password authentication failed for user "orthanc"' in ended.stderr
+    assert ended.stderr.count("failed") == 1
+    server = f'server at "{archive.info.host}", port {archive.info.port}'
+    assert f"orthanc-cluster: no connection to {server}: FATAL:" in ended.stderr
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_server_that_is_not_there_is_told(archive, change):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    ended = run_schema(f"postgresql://orthanc@127.0.0.1:{port}/archive", *change)
+    assert ended.status == 3
+    refused = f'orthanc-cluster: no connection to server at "127.0.0.1", port {port}: Connection refused\n'
+    assert ended.stderr.endswith(refused)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -203,7 +217,7 @@ def test_a_standby_is_refused(standby, change):
     with psycopg.connect(standby.uri(), autocommit=True) as connection, nothing_changes(connection):
         ended = run_schema(standby.uri(), *change)
     assert ended.status == 3
-    assert "read-only" in ended.stderr
+    assert "the server is a standby, or read-only, and takes no writes: cannot execute" in ended.stderr
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -213,9 +227,9 @@ def test_a_database_that_takes_no_writes_is_refused(index, change):
     with nothing_changes(archive):
         ended = run_schema(uri_of(archive), *change)
     assert ended.status == 3
-    assert "read-only" in ended.stderr
+    assert "the server is a standby, or read-only, and takes no writes: cannot execute" in ended.stderr
 
 
 def test_a_node_waits_for_a_standby_to_be_promoted(standby):
     with psycopg.connect(standby.uri(), autocommit=True) as connection, nothing_changes(connection):
-        assert "read-only" in reason_to_wait(standby.uri())
+        assert "the server is a standby, or read-only, and takes no writes" in reason_to_wait(standby.uri())
