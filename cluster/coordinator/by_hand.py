@@ -7,7 +7,7 @@ import tenacity
 
 from cluster.config import Settings
 from cluster.coordinator.pulse import Pulse
-from cluster.errors import ClusterError, ReadOnlyServer, Transient
+from cluster.errors import ClusterError, ReadOnlyServer, StorageFull, Transient
 from cluster.schema.ledger import done_by
 from cluster.schema.progress import Progress
 from cluster.schema.session import direct_connection
@@ -37,6 +37,7 @@ def upgrade_by_hand(
     Raises:
         ConfigurationError, SchemaMismatch, DatabaseRefused, ReadOnlyServer: waiting would not help.
         DatabaseUnavailable: there is no database from the beginning.
+        StorageFull: the server's disk has no room; what was done is kept.
     """
     with direct_connection(settings.postgresql):
         pass  # what fails from the beginning is no outage to be waited for
@@ -69,4 +70,7 @@ def upgrade_by_hand(
         before_sleep=tell,
         reraise=True,
     )
-    return retry(attempt)
+    try:
+        return retry(attempt)
+    except StorageFull as error:
+        raise StorageFull(f"{error}. Make room and give the command again: it goes on where it ended") from error

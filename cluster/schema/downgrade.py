@@ -12,6 +12,7 @@ from cluster.schema.ledger import forget
 from cluster.schema.migration import migrate
 from cluster.schema.online import UpgradeOptions, back_fill
 from cluster.schema.revision import UNKNOWN, Finding, name_of, observe
+from cluster.schema.session import all_or_nothing
 from cluster.schema.steps import REVISIONS, Step, steps_between
 from cluster.schema.upgrade import refuse_beside_nodes
 
@@ -39,6 +40,7 @@ def downgrade(
         ConfigurationError: `target` is no revision, or a newer one than the database's.
         SchemaMismatch: there is no index, or rows would be lost.
         LockNotAvailable: another node is at it, or works on the database.
+        StorageFull: the server's disk has no room for it.
     """
     if target not in REVISIONS[1:]:
         raise ConfigurationError("--to", f"{target} is none of the revisions {', '.join(map(str, REVISIONS[1:]))}")
@@ -56,7 +58,7 @@ def downgrade(
             refuse_beside_nodes(connection, target)
             # What an online upgrade put aside belongs into the tables before they change again.
             back_fill(connection, schema_name, node, UpgradeOptions())
-        with connection.transaction():
+        with all_or_nothing(connection):
             if not discard:
                 _refuse_to_lose(connection, schema_name, steps)
             migrate(connection, schema_name, seen.revision, target, on_part)

@@ -8,7 +8,8 @@ from psycopg.rows import TupleRow
 
 from cluster.config import PostgreSQLSettings
 from cluster.database.pool import connect
-from cluster.database.sqlstate import translating
+from cluster.database.sqlstate import translate, translating
+from cluster.errors import StorageFull
 
 
 @contextmanager
@@ -20,3 +21,17 @@ def direct_connection(settings: PostgreSQLSettings) -> Iterator[psycopg.Connecti
     """
     with translating(), connect(settings) as connection:
         yield connection
+
+
+@contextmanager
+def all_or_nothing(connection: psycopg.Connection[TupleRow]) -> Iterator[None]:
+    """The one transaction of a change that happens as a whole.
+
+    Raises:
+        StorageFull: there was no room on the server's disk; says that nothing was changed.
+    """
+    try:
+        with connection.transaction():
+            yield
+    except psycopg.errors.DiskFull as error:
+        raise StorageFull(f"{translate(error)}. Nothing was changed") from error

@@ -13,6 +13,7 @@ from cluster.schema.ledger import forget, incompatible_nodes
 from cluster.schema.migration import migrate
 from cluster.schema.online import UpgradeOptions, back_fill, prepare_and_switch
 from cluster.schema.revision import REVISION, Finding, name_of, observe
+from cluster.schema.session import all_or_nothing
 from cluster.schema.steps import REVISIONS, steps_between
 
 
@@ -57,12 +58,13 @@ def upgrade_offline(
         ConfigurationError: `target` is no revision, or an older one than the database's.
         SchemaMismatch: there is nothing that could be upgraded.
         LockNotAvailable: another node is at it, or works on the database.
+        StorageFull: the server's disk has no room for it.
     """
     with _set_up(connection, schema_name, target) as source:
         if source < target:
             refuse_beside_nodes(connection, target)
             back_fill(connection, schema_name, node, UpgradeOptions())
-        with connection.transaction():
+        with all_or_nothing(connection):
             migrate(connection, schema_name, source, target, on_part)
             steps = [step.name for step in steps_between(source, target)]
             if steps:

@@ -68,13 +68,18 @@ def size_of(connection: psycopg.Connection, index: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("change", "last_step"),
+    ("change", "last_step", "advice"),
     [
-        pytest.param(WAYS["offline"], "2 → 3", id="offline"),
-        pytest.param(WAYS["online"], "before: children of a resource", id="online"),
+        pytest.param(WAYS["offline"], "2 → 3", "Nothing was changed", id="offline"),
+        pytest.param(
+            WAYS["online"],
+            "before: children of a resource",
+            "Make room and give the command again: it goes on where it ended",
+            id="online",
+        ),
     ],
 )
-def test_a_disk_that_is_full_in_the_middle(small_disk, large_archive, index, change, last_step):
+def test_a_disk_that_is_full_in_the_middle(small_disk, large_archive, index, change, last_step, advice):
     # Given room for the unique index of 1 → 2, which is like this one, and not for those of 2 → 3
     before, kept = state(large_archive), contents(large_archive, 1)
     with nearly_full(small_disk, left=size_of(large_archive, "PublicIndex") * 3 // 2):
@@ -82,7 +87,8 @@ def test_a_disk_that_is_full_in_the_middle(small_disk, large_archive, index, cha
         ended = run_schema(small_disk.uri(large_archive.info.dbname), *change)
     # Then
     assert ended.status == 3
-    assert "SQLSTATE 53100" in ended.stderr
+    assert "orthanc-cluster: the disk of the database server is full: could not" in ended.stderr
+    assert ended.stderr.endswith(f" (SQLSTATE 53100). {advice}\n")
     # The progress bar begins with a step too, with whichever one it was about a second ago.
     lines = [line for line in ended.stderr.splitlines() if "%" not in line or line.startswith("orthanc-cluster: ")]
     *_, last, _ = (line for line in lines if "→" in line or line.startswith(("before: ", "orthanc-cluster: ")))
@@ -108,3 +114,13 @@ def test_writers_have_the_room_again_that_an_index_did_not_fit_into(small_disk, 
         large_archive.execute(
             "INSERT INTO Metadata (id, type, value) SELECT internalId, 1024, repeat('x', 50) FROM Resources LIMIT 1000"
         )
+
+
+def test_a_downgrade_that_does_not_fit_changes_nothing(small_disk, large_archive):
+    assert run_schema(small_disk.uri(large_archive.info.dbname), *WAYS["online"]).status == 0
+    before = state(large_archive)
+    with nearly_full(small_disk, left=size_of(large_archive, "PublicIndex") // 8):
+        ended = run_schema(small_disk.uri(large_archive.info.dbname), "downgrade", "--to", "1")
+    assert ended.status == 3
+    assert ended.stderr.endswith(" (SQLSTATE 53100). Nothing was changed\n")
+    assert state(large_archive) == before
