@@ -29,6 +29,7 @@ from cluster.errors import (
     DatabaseRefused,
     LockNotAvailable,
     SchemaMismatch,
+    StorageFull,
     Transient,
     UpgradeUnderWay,
 )
@@ -40,6 +41,9 @@ _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _POLL_UPGRADE_SECONDS = 1.0
 _BACK_FILL_STOP_SECONDS = 5.0
+_WAITED_FOR = (Transient, StorageFull)
+"""What a starting node looks again after. A full disk of the server too: making room needs nothing of this process,
+and an upgrade goes on where it ended."""
 
 
 class Gate:
@@ -98,7 +102,7 @@ class Gate:
             SchemaMismatch, DatabaseRefused: waiting would not help; with `Lock`, another node has the database.
         """
         retry = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Transient),
+            retry=tenacity.retry_if_exception_type(_WAITED_FOR),
             wait=self._pause,
             sleep=tenacity.sleep_using_event(self._stopped),
             before_sleep=self._tell,
@@ -107,7 +111,7 @@ class Gate:
         )
         try:
             retry(self._attempt)
-        except Transient:
+        except _WAITED_FOR:
             return False
         self._set(None)
         return not self._stopped.is_set()

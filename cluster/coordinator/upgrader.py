@@ -34,6 +34,7 @@ def upgrade(
     Raises:
         NodesInTheWay, SchemaMismatch, LockNotAvailable: as `prepare_and_switch`.
         NodeBusy: this process is to stop.
+        psycopg.Error: among others DiskFull, after which the steps so far are done.
     """
     detail = ""
 

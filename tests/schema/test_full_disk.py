@@ -1,19 +1,25 @@
-"""A disk that is full in the middle of an upgrade: the upgrade ends, and goes on when there is room."""
+"""A disk that is full in the middle of an upgrade: a command ends, a node waits, and both go on when there is room."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import httpx
 import psycopg
 import pytest
 
+from cluster.schema.ledger import steps, unfinished_back_fills
+from cluster.schema.revision import observe
 from tests.schema.archive import contents, fill
 from tests.schema.command_line import WAYS, run_schema, state
 from tests.schema.conftest import at_revision
 from tests.schema.test_same_catalogue import KEYS_ADDED_LAST
 from tests.support.catalogue import catalogue
+from tests.support.gates import NodeThread
+from tests.support.nodes import NodeProcess
 from tests.support.odd_servers import SmallDiskPostgreSQL
 from tests.support.servers import new_database
+from workers.local.children import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +130,52 @@ def test_a_downgrade_that_does_not_fit_changes_nothing(small_disk, large_archive
     assert ended.status == 3
     assert ended.stderr.endswith(" (SQLSTATE 53100). Nothing was changed\n")
     assert state(large_archive) == before
+
+
+def test_a_node_waits_for_room_and_goes_on(small_disk, large_archive, index, tmp_path, storage_directory):
+    kept, uri = contents(large_archive, 1), small_disk.uri(large_archive.info.dbname)
+    options = {"PostgreSQL": {"EnableIndex": True, "ConnectionUri": uri, "ConnectionRetryInterval": 1}}
+    node = NodeProcess("node", tmp_path, uri, storage_directory, **options)
+    with ExitStack() as stack:
+        with nearly_full(small_disk, left=size_of(large_archive, "PublicIndex") * 3 // 2):
+            # When a node starts that would upgrade
+            node.process.start()
+            stack.callback(node.process.terminate)
+            waits = "the disk of the database server is full: could not "
+            assert wait_until(lambda: readiness(node)[1].startswith(waits), 30)
+            # Then it stays, alive and not ready, with what is done so far, and tries again
+            attempts = attempts_of(node)
+            assert wait_until(lambda: attempts_of(node) >= attempts + 2, 20)
+            assert httpx.get(f"{node.url}/livez").status_code == 200
+            assert readiness(node)[0] == 503
+            assert observe(large_archive, "public").revision == 1
+            assert [entry.name for entry in steps(large_archive) if entry.done][-1] == "before: substring searches"
+        # and when there is room it does the rest
+        assert wait_until(lambda: readiness(node) == (200, ""), 30)
+        assert wait_until(lambda: not unfinished_back_fills(large_archive), 30)
+    assert contents(large_archive, 10) == kept
+    assert catalogue(large_archive) - catalogue(index(10, fresh=True)) == KEYS_ADDED_LAST
+
+
+def attempts_of(node: NodeProcess) -> int:
+    """How often it began with the step that does not fit."""
+    return node.log.read_text("utf-8").count("schema upgrade: before: children of a resource")
+
+
+def readiness(node: NodeProcess) -> tuple[int, str]:
+    try:
+        answer = httpx.get(f"{node.url}/readyz")
+    except httpx.TransportError:
+        return 0, ""
+    return answer.status_code, answer.json().get("reason", "")
+
+
+def test_a_node_that_waits_for_room_can_be_stopped(small_disk, large_archive):
+    with (
+        nearly_full(small_disk, left=size_of(large_archive, "PublicIndex") * 3 // 2),
+        NodeThread(small_disk.uri(large_archive.info.dbname)) as node,
+    ):
+        assert wait_until(lambda: "is full" in (node.gate.reason or ""), 30)
+        node.gate.stop()
+        assert node.join(10)
+        assert node.is_ready is False
