@@ -11,6 +11,7 @@ from cluster.errors import ConfigurationError, LockNotAvailable, SchemaMismatch
 from cluster.schema.ledger import forget
 from cluster.schema.migration import migrate
 from cluster.schema.online import UpgradeOptions, back_fill
+from cluster.schema.ownership import refuse_unless_owner
 from cluster.schema.revision import UNKNOWN, Finding, name_of, observe
 from cluster.schema.session import all_or_nothing
 from cluster.schema.steps import REVISIONS, Step, steps_between
@@ -41,6 +42,7 @@ def downgrade(
         SchemaMismatch: there is no index, or rows would be lost.
         LockNotAvailable: another node is at it, or works on the database.
         StorageFull: the server's disk has no room for it.
+        DatabaseRefused: the role owns too little for that.
     """
     if target not in REVISIONS[1:]:
         raise ConfigurationError("--to", f"{target} is none of the revisions {', '.join(map(str, REVISIONS[1:]))}")
@@ -55,6 +57,7 @@ def downgrade(
             raise ConfigurationError("--to", f"the index is at revision {name_of(seen.revision)} only")
         steps = steps_between(seen.revision, target)
         if steps:
+            refuse_unless_owner(connection, schema_name)
             refuse_beside_nodes(connection, target)
             # What an online upgrade put aside belongs into the tables before they change again.
             back_fill(connection, schema_name, node, UpgradeOptions())

@@ -17,6 +17,7 @@ from cluster.schema.batches import run_batches
 from cluster.schema.concurrent_index import build_index
 from cluster.schema.install import install_cluster
 from cluster.schema.ledger import Ledger, incompatible_nodes, steps, unfinished_back_fills
+from cluster.schema.ownership import refuse_unless_owner
 from cluster.schema.phases import BACK_FILLS, Kind, OnlineStep, Phase, online_steps
 from cluster.schema.plan import seconds_for
 from cluster.schema.steps import text
@@ -64,7 +65,9 @@ def prepare_and_switch(
         NodesInTheWay: live nodes cannot serve the new revision; wait for them, or stop them.
         LockNotAvailable: another upgrader has taken over, or a node of Orthanc's holds the database for itself.
         SchemaMismatch: the rows forbid it, or nodes are in the way and `options.refuse_nodes`.
+        DatabaseRefused: the role owns too little for that; nothing was changed.
     """
+    refuse_unless_owner(connection, schema_name)
     prepare_session(connection, schema_name)
     done = back_fill(connection, schema_name, node, options)
     install_cluster(connection, schema_name, node)

@@ -12,6 +12,7 @@ from cluster.schema.install import install_cluster
 from cluster.schema.ledger import forget, incompatible_nodes
 from cluster.schema.migration import migrate
 from cluster.schema.online import UpgradeOptions, back_fill, prepare_and_switch
+from cluster.schema.ownership import refuse_unless_owner
 from cluster.schema.revision import REVISION, Finding, name_of, observe
 from cluster.schema.session import all_or_nothing
 from cluster.schema.steps import REVISIONS, steps_between
@@ -30,6 +31,7 @@ def upgrade_online(
         SchemaMismatch: there is nothing that could be upgraded, or the rows forbid it.
         NodesInTheWay: live nodes cannot serve the new revision.
         LockNotAvailable: another node is at it, or holds the database for itself.
+        DatabaseRefused: the role owns too little for that.
     """
     with _set_up(connection, schema_name, target) as source:
         done = prepare_and_switch(connection, schema_name, node, source, target, options) if source < target else []
@@ -59,9 +61,11 @@ def upgrade_offline(
         SchemaMismatch: there is nothing that could be upgraded.
         LockNotAvailable: another node is at it, or works on the database.
         StorageFull: the server's disk has no room for it.
+        DatabaseRefused: the role owns too little for that.
     """
     with _set_up(connection, schema_name, target) as source:
         if source < target:
+            refuse_unless_owner(connection, schema_name)
             refuse_beside_nodes(connection, target)
             back_fill(connection, schema_name, node, UpgradeOptions())
         with all_or_nothing(connection):
