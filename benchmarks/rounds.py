@@ -1,0 +1,34 @@
+"""One load into one system, checked: what is repeated by turns in a benchmark of ingest."""
+
+from collections.abc import Sequence
+
+from benchmarks.ingest.corpus import Corpus
+from benchmarks.ingest.orthanc import OrthancFiles, find_orthanc
+from benchmarks.ingest.senders import Sent, send
+from benchmarks.ingest.system import System, settle
+
+
+class NotStored(Exception):
+    """Instances were refused, or acknowledged and are not in the index: the rates would mean nothing."""
+
+
+def load(system: System, files: Corpus, targets: Sequence[str] | None = None) -> Sent:
+    """Send the corpus as new instances, without Nagle's algorithm, to all nodes of the system or to `targets`."""
+    files.refresh()
+    settle(system.server)
+    before = system.stored()
+    sent = send(files, targets or system.dicom, no_delay=True)
+    stored = system.stored() - before
+    if sent.failures or stored != sent.instances:
+        raise NotStored(
+            f"{system.name}: {sent.failures} of {sent.instances} refused, {stored} stored; {sent.complaints[:1]}"
+        )
+    return sent
+
+
+def installed_orthanc() -> OrthancFiles | None:
+    """This machine's Orthanc and plugin, if it has both."""
+    try:
+        return find_orthanc()
+    except LookupError:
+        return None
