@@ -28,7 +28,11 @@ def machine(
         dcmtk = {"dcmtk": dcmtk_version()}
     except NotInstalled:
         dcmtk = {}
-    return found | {"load_average_before": load_before, "versions": {**dcmtk, **(versions or {})}}
+    return found | {
+        "load_average_before": load_before,
+        "file_system": _file_system(server.folder),
+        "versions": {**dcmtk, **(versions or {})},
+    }
 
 
 @contextmanager
@@ -39,3 +43,10 @@ def own_server(folder: Path | None = None) -> Iterator[LocalPostgreSQL]:
         LocalPostgreSQL(folder or Path(temporary)) as server,
     ):
         yield server
+
+
+def _file_system(folder: Path) -> str:
+    """The type of the file system that holds `folder`: on tmpfs a sync costs nothing, so nothing was measured."""
+    mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    holding = [(len(at), kind) for at, kind in mounts if folder.resolve().is_relative_to(at)]
+    return max(holding)[1] if holding else "unknown"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -89,13 +90,19 @@ def _dictionary(root: Path) -> dict[str, str]:
 
 @contextmanager
 def orthanc(
-    server: LocalPostgreSQL, files: OrthancFiles, *, no_delay: bool = True, seen_by_orthanc: str | None = None
+    server: LocalPostgreSQL,
+    files: OrthancFiles,
+    *,
+    no_delay: bool = True,
+    seen_by_orthanc: str | None = None,
+    **options: Any,
 ) -> Iterator[System]:
     """An Orthanc that answers; all is gone after the block.
 
     Args:
         no_delay: TCP_NODELAY=1 in its environment, otherwise as it is shipped.
         seen_by_orthanc: ``host:port`` under which it reaches the server, as that of a proxy.
+        options: further top-level keys of its configuration.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orthanc-")))
@@ -103,7 +110,9 @@ def orthanc(
         dicom_port, http_port = free_ports(2)
         configuration = folder / "orthanc.json"
         configuration.touch(mode=0o600)
-        configuration.write_text(json.dumps(_document(folder, files, uri, dicom_port, http_port, seen_by_orthanc)))
+        configuration.write_text(
+            json.dumps(_document(folder, files, uri, dicom_port, http_port, seen_by_orthanc) | options)
+        )
         environment = {
             "PATH": _PATH,
             "LC_ALL": "C.UTF-8",
