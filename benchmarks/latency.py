@@ -95,13 +95,13 @@ def _distance(setting: _Setting) -> Part:
             for name, system, ms, own in loads:
                 setting.tell(f"round {max(number + 1, 0)} of {setting.rounds}: {name}, {ms} ms")
                 setting.proxy.delay(ms)
-                sent = load(system, own)
+                done = load(system, own)
                 work = setting.proxy.delay(0)
                 if number >= 0 or setting.is_smoke:
-                    rates.setdefault((name, ms), []).append(sent.rate)
+                    rates.setdefault((name, ms), []).append(done.rate)
                     part.details[f"{name}, {ms} ms: messages and CPU of the proxy each"] = [
-                        round(work.messages / sent.instances, 2),
-                        f"{1000 * work.cpu_seconds / sent.instances:.3f} ms",
+                        round(work.messages / done.instances, 2),
+                        f"{1000 * work.cpu_seconds / done.instances:.3f} ms",
                     ]
         part.details["round_trips_measured_milliseconds"] = _round_trips(setting, ours.database_uri)
     _distance_figures(part, {key: statistics.median(found) for key, found in rates.items()})

@@ -1,10 +1,12 @@
 """One load into one system, checked: what is repeated by turns in a benchmark of ingest."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from benchmarks.ingest.corpus import Corpus
+from benchmarks.ingest.cpu import metered
 from benchmarks.ingest.orthanc import OrthancFiles, find_orthanc
-from benchmarks.ingest.senders import Sent, send
+from benchmarks.ingest.senders import send
 from benchmarks.ingest.system import System, settle
 
 
@@ -12,18 +14,36 @@ class NotStored(Exception):
     """Instances were refused, or acknowledged and are not in the index: the rates would mean nothing."""
 
 
-def load(system: System, files: Corpus, targets: Sequence[str] | None = None) -> Sent:
-    """Send the corpus as new instances, without Nagle's algorithm, to all nodes of the system or to `targets`."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load that was stored as a whole.
+
+    Attributes:
+        rate: instances a second.
+        cpu_milliseconds: of one instance, by part of the system.
+    """
+
+    instances: int
+    rate: float
+    cpu_milliseconds: dict[str, float]
+
+
+def load(system: System, files: Corpus, targets: Sequence[str] | None = None) -> Load:
+    """Send the corpus as new instances, without Nagle's algorithm, to all nodes of the system or to `targets`.
+
+    Raises NotStored.
+    """
     files.refresh()
     settle(system.server)
     before = system.stored()
-    sent = send(files, targets or system.dicom, no_delay=True)
+    with metered(system.parts) as used:
+        sent = send(files, targets or system.dicom, no_delay=True)
     stored = system.stored() - before
     if sent.failures or stored != sent.instances:
         raise NotStored(
             f"{system.name}: {sent.failures} of {sent.instances} refused, {stored} stored; {sent.complaints[:1]}"
         )
-    return sent
+    return Load(sent.instances, sent.rate, used.milliseconds_each(sent.instances))
 
 
 def installed_orthanc() -> OrthancFiles | None:
