@@ -54,18 +54,34 @@ def _log_warning(diagnostic: psycopg.errors.Diagnostic) -> None:
         _LOG.warning("PostgreSQL: %s", diagnostic.message_primary)
 
 
+class PooledConnection(psycopg.Connection):
+    """A connection that knows what a transaction is that nobody began."""
+
+    default_isolation = ""
+    """As PostgreSQL spells it, ``read committed`` for example; empty where such a transaction could not write."""
+
+
+def _look_at_defaults(connection: PooledConnection) -> None:
+    row = connection.execute(
+        "SELECT CASE current_setting('default_transaction_read_only') WHEN 'off'"
+        " THEN current_setting('default_transaction_isolation') ELSE '' END"
+    ).fetchone()
+    connection.default_isolation = row[0] if row else ""
+
+
 class Pool:
     """psycopg_pool with this project's settings, bound to the process that opened it."""
 
     def __init__(self, settings: PostgreSQLSettings) -> None:
         self._last_failure: psycopg.Error | None = None
-        self._pool = ConnectionPool(
+        self._pool: ConnectionPool[PooledConnection] = ConnectionPool(
             connection_string(settings),
             connection_class=self._remembering_connection_class(),
             kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=1,
             max_size=settings.index_connections_count,
             open=False,
+            configure=_look_at_defaults,
             # A server restart leaves broken connections behind; finding out costs less than a replayed batch.
             check=None,
             max_idle=60,
@@ -89,7 +105,7 @@ class Pool:
         if self._owner == os.getpid():
             self._pool.close(timeout=2)
 
-    def take(self, timeout_seconds: float) -> psycopg.Connection:
+    def take(self, timeout_seconds: float) -> "PooledConnection":
         """A connection for one transaction, to be given back with `give_back`.
 
         Raises:
@@ -107,7 +123,7 @@ class Pool:
                 if left <= 1.0:
                     raise (self._last_failure or error) from error
 
-    def give_back(self, connection: psycopg.Connection) -> None:
+    def give_back(self, connection: "PooledConnection") -> None:
         """Return a connection; a broken one is replaced, an open transaction rolled back."""
         self._pool.putconn(connection)
         statistics = self._pool.get_stats()
@@ -115,11 +131,11 @@ class Pool:
         telemetry.pool_connections.labels("available").set(statistics.get("pool_available", 0))
         telemetry.pool_connections.labels("waiting").set(statistics.get("requests_waiting", 0))
 
-    def _remembering_connection_class(self) -> type[psycopg.Connection]:
+    def _remembering_connection_class(self) -> type["PooledConnection"]:
         """The pool tries in the background and keeps to itself why it fails; an operator wants to know."""
         pool = self
 
-        class Remembering(psycopg.Connection):
+        class Remembering(PooledConnection):
             @classmethod
             def connect(cls, *arguments: Any, **options: Any) -> Self:
                 try:

@@ -21,7 +21,7 @@ from psycopg.rows import TupleRow
 
 from cluster import telemetry
 from cluster.config import PostgreSQLSettings
-from cluster.database.pool import Pool
+from cluster.database.pool import Pool, PooledConnection
 from cluster.database.sqlstate import CONNECTION_LOST, translate
 from cluster.errors import ClusterError, CommitUnknown, DatabaseUnavailable, Transient
 from cluster.failpoints import failpoint
@@ -60,7 +60,7 @@ class Database:
             Permanent: at once.
         """
 
-        def attempt(connection: psycopg.Connection) -> T:
+        def attempt(connection: PooledConnection) -> T:
             with connection.cursor() as cursor:
                 self._begin(cursor, read_only)
                 result = work(cursor)
@@ -69,14 +69,20 @@ class Database:
         return self._replay(name, attempt)
 
     def call(self, name: str, statement: LiteralString, values: Any) -> list[Row]:
-        """One statement as a whole transaction in one round trip (BEGIN, statement, COMMIT in one pipeline).
+        """One statement as a whole transaction in one round trip.
+
+        It has to bring its own search_path and lock_timeout, as the functions in schema `cluster` do: where the
+        server's default is the isolation level that is wanted, nothing is sent before it and it commits by itself.
+        Elsewhere BEGIN, statement and COMMIT go in one pipeline.
 
         Raises:
             As `run`; a connection lost on the way is always CommitUnknown, because COMMIT is under way with it.
         """
 
-        def attempt(connection: psycopg.Connection) -> list[Row]:
+        def attempt(connection: PooledConnection) -> list[Row]:
             try:
+                if connection.default_isolation == self._isolation.lower():
+                    return connection.execute(statement, values).fetchall()
                 with connection.pipeline(), connection.cursor() as begin, connection.cursor() as cursor:
                     self._begin(begin, read_only=False)
                     cursor.execute(statement, values)
@@ -104,7 +110,7 @@ class Database:
             raise _commit_unknown_if_lost(error) from error
         return result
 
-    def _replay(self, name: str, attempt: Callable[[psycopg.Connection], T]) -> T:
+    def _replay(self, name: str, attempt: Callable[[PooledConnection], T]) -> T:
         started = time.monotonic()
         deadline = started + self._time_budget_seconds
         doubtful = False

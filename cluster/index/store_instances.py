@@ -5,11 +5,11 @@ Resources are numbered level by level and, within a level, by public id: the ord
 that is below it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from cluster.database import Database, queries
+from cluster.database.arrays import integers, texts
 from cluster.dicom.header import DicomInstance
 from cluster.dicom.levels import Level
 from cluster.dicom.main_tags import TagValue
@@ -74,7 +74,7 @@ class _Resource:
     number: int = field(default=0)
 
 
-def _columns(batch: Sequence[InstanceRows]) -> dict[str, Any]:
+def _columns(batch: Sequence[InstanceRows]) -> dict[str, str]:
     levels = _resources(batch)
     numbered = [(level, resource) for level in Level for resource in levels[level].values()]
     for number, (_, resource) in enumerate(numbered, start=1):
@@ -83,53 +83,45 @@ def _columns(batch: Sequence[InstanceRows]) -> dict[str, Any]:
     def parent_number(level: Level, resource: _Resource) -> int:
         return 0 if resource.parent is None else levels[Level(level - 1)][resource.parent].number
 
-    columns: dict[str, Any] = {
-        "resource_levels": [int(level) for level, _ in numbered],
-        "resource_public_ids": [resource.public_id for _, resource in numbered],
-        "resource_parents": [parent_number(level, resource) for level, resource in numbered],
-    }
-    columns |= _transposed(
-        ("tag_resources", "tag_groups", "tag_elements", "tag_values"),
-        (
-            (resource.number, tag.group, tag.element, tag.value)
-            for level, resource in numbered
-            for tag in _main_tags(level, resource.rows.instance)
-        ),
-    )
-    columns |= _transposed(
-        ("identifier_resources", "identifier_groups", "identifier_elements", "identifier_values"),
-        (
-            (resource.number, tag.group, tag.element, tag.value)
-            for level, resource in numbered
-            for tag in resource.rows.instance.identifiers[level]
-        ),
-    )
-    columns |= _transposed(
-        ("metadata_resources", "metadata_types", "metadata_values"),
-        (
-            (resource.number, int(kind), value)
-            for level, resource in numbered
-            for kind, value in resource.rows.metadata[level].items()
-        ),
-    )
-    columns |= _transposed(
-        ("attachment_resources", "attachment_types", "attachment_uuids", "attachment_sizes", "attachment_hashes"),
-        (
-            (resource.number, int(AttachmentType.DICOM), resource.rows.uuid, resource.rows.size, resource.rows.md5)
-            for resource in levels[Level.INSTANCE].values()
-        ),
-    )
+    instances = levels[Level.INSTANCE].values()
+    tags = [(resource.number, tag) for level, resource in numbered for tag in _main_tags(level, resource.rows.instance)]
+    identifiers = [
+        (resource.number, tag) for level, resource in numbered for tag in resource.rows.instance.identifiers[level]
+    ]
+    metadata = [
+        (resource.number, kind, value)
+        for level, resource in numbered
+        for kind, value in resource.rows.metadata[level].items()
+    ]
     # Orthanc judges completeness by the tags of the instance just stored: the last one of the batch here.
     expected = {
         rows.instance.public_ids.series: rows.instance.expected_instances
         for rows in batch
         if rows.instance.expected_instances is not None
     }
-    columns |= _transposed(
-        ("expected_resources", "expected_counts"),
-        ((levels[Level.SERIES][series].number, count) for series, count in expected.items()),
-    )
-    return columns
+    return {
+        "resource_levels": integers(int(level) for level, _ in numbered),
+        "resource_public_ids": texts(resource.public_id for _, resource in numbered),
+        "resource_parents": integers(parent_number(level, resource) for level, resource in numbered),
+        "tag_resources": integers(number for number, _ in tags),
+        "tag_groups": integers(tag.group for _, tag in tags),
+        "tag_elements": integers(tag.element for _, tag in tags),
+        "tag_values": texts(tag.value for _, tag in tags),
+        "identifier_resources": integers(number for number, _ in identifiers),
+        "identifier_groups": integers(tag.group for _, tag in identifiers),
+        "identifier_elements": integers(tag.element for _, tag in identifiers),
+        "identifier_values": texts(tag.value for _, tag in identifiers),
+        "metadata_resources": integers(number for number, _, _ in metadata),
+        "metadata_types": integers(int(kind) for _, kind, _ in metadata),
+        "metadata_values": texts(value for _, _, value in metadata),
+        "attachment_resources": integers(resource.number for resource in instances),
+        "attachment_types": integers(int(AttachmentType.DICOM) for _ in instances),
+        "attachment_uuids": texts(resource.rows.uuid for resource in instances),
+        "attachment_sizes": integers(resource.rows.size for resource in instances),
+        "attachment_hashes": texts(resource.rows.md5 for resource in instances),
+        "expected_resources": integers(levels[Level.SERIES][series].number for series in expected),
+        "expected_counts": integers(expected.values()),
+    }
 
 
 def _resources(batch: Sequence[InstanceRows]) -> dict[Level, dict[str, _Resource]]:
@@ -148,8 +140,3 @@ def _resources(batch: Sequence[InstanceRows]) -> dict[Level, dict[str, _Resource
 def _main_tags(level: Level, instance: DicomInstance) -> tuple[TagValue, ...]:
     # A study repeats the main tags of its patient (interop/tags.md 1).
     return instance.main_tags[level] + (instance.main_tags[Level.PATIENT] if level is Level.STUDY else ())
-
-
-def _transposed(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    return {name: list(column) for name, column in zip(names, columns, strict=True)}

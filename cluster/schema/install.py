@@ -16,7 +16,7 @@ from cluster.schema.steps import TRIGRAM, routines, text
 INSTALL = "install.sql"
 CLUSTER = ("cluster.sql", "cluster_store_instances.sql")
 
-CLUSTER_VERSION = 2
+CLUSTER_VERSION = 3
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 

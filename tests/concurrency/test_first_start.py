@@ -10,6 +10,7 @@ import pytest
 from cluster.coordinator.gate import Gate
 from cluster.database.advisory_lock import SETUP_KEY
 from cluster.errors import SchemaMismatch
+from cluster.schema.install import CLUSTER_VERSION
 from tests.support.settings import settings_for
 
 NODES = 10
@@ -32,7 +33,7 @@ def test_ten_starts_on_an_empty_database(empty_database):
     assert outcomes == ["ready"] * NODES
     with psycopg.connect(empty_database) as connection:
         steps = connection.execute("SELECT step, count(*) FROM cluster.schema_history GROUP BY step ORDER BY step")
-        assert steps.fetchall() == [("install cluster 2", 1), ("install revision 10", 1)]
+        assert steps.fetchall() == [(f"install cluster {CLUSTER_VERSION}", 1), ("install revision 10", 1)]
         revision = connection.execute("SELECT value FROM GlobalProperties WHERE property = 4").fetchone()
         assert revision == ("10",)
 

@@ -8,8 +8,10 @@ import pytest
 
 from cluster import failpoints
 from tests.support.nodes import NodeProcess
+from tests.support.obstacles import someone_waits_in
 from workers.load.options import LoadOptions, parse_targets
-from workers.load.run import run_load
+from workers.load.run import LoadResult, run_load
+from workers.local.children import wait_until
 
 STEPS = sorted(failpoints.NAMES)
 
@@ -19,6 +21,8 @@ STEPS = sorted(failpoints.NAMES)
 def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(
     step, overwrite, tmp_path, database_uri, storage_directory
 ):
+    # There is a moment before COMMIT only where BEGIN is a statement of its own.
+    mode = "Serializable" if step == "rows_written" else "ReadCommitted"
     # Given a node that will be killed when it passes that step for the 4th time
     node = NodeProcess(
         "node",
@@ -27,6 +31,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(
         storage_directory,
         cluster={"Failpoints": {step: "kill@4"}},
         OverwriteInstances=overwrite,
+        PostgreSQL={"EnableIndex": True, "ConnectionUri": database_uri, "TransactionMode": mode},
     )
     deaths: list[int | None] = []
 
@@ -54,6 +59,30 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(
         assert result.passed, result.findings
         assert result.acknowledged == 60
     assert files_without_rows(storage_directory, database_uri) <= 4 * 4  # unacknowledged ones of one batch or two
+
+
+def test_a_node_that_dies_while_postgresql_works_for_it_loses_and_repeats_nothing(
+    tmp_path, database_uri, storage_directory
+):
+    options = {"senders": 4, "instances": 40, "shared_studies": True}
+    node = NodeProcess("node", tmp_path, database_uri, storage_directory)
+    with node, psycopg.connect(database_uri, autocommit=True) as observer, psycopg.connect(database_uri) as obstacle:
+        # Given a batch that waits for a lock, its transaction complete but for that
+        obstacle.execute("SELECT FROM GlobalIntegers WHERE key = 6 FOR UPDATE")
+        load = LoadOptions(targets=parse_targets(node.dicom), settings=node.settings, **options)
+        results: list[LoadResult] = []
+        senders = threading.Thread(target=lambda: results.append(run_load(load)))
+        senders.start()
+        assert wait_until(lambda: someone_waits_in(observer, "%cluster.store_instances(%"), 20)
+        # When the node is killed, PostgreSQL goes on alone, and a new one comes
+        node.process.kill()
+        obstacle.rollback()
+        node.start()
+        senders.join()
+        # Then everything is there once
+        [result] = results
+        assert result.passed, result.findings
+        assert result.acknowledged == 40
 
 
 def files_without_rows(storage_directory: Path, database_uri: str) -> int:

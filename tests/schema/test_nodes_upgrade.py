@@ -13,6 +13,7 @@ from cluster.coordinator.gate import Gate
 from cluster.coordinator.membership import live_nodes
 from cluster.database import Database
 from cluster.errors import SchemaMismatch
+from cluster.schema.install import CLUSTER_VERSION
 from cluster.schema.ledger import unfinished_back_fills
 from cluster.schema.phases import online_steps
 from tests.schema.archive import housekeep, wrong_child_counts
@@ -52,7 +53,9 @@ def test_many_starts_at_once_on_revision_1(index):
         outcomes = list(pool.map(start, [uri_of(connection)] * NODES, range(NODES)))
     assert outcomes == ["ready"] * NODES
     steps = connection.execute("SELECT step, count(*) FROM cluster.schema_history GROUP BY step").fetchall()
-    assert dict(steps) == dict.fromkeys(["install cluster 2", *(step.name for step in online_steps(1, 10))], 1)
+    assert dict(steps) == dict.fromkeys(
+        [f"install cluster {CLUSTER_VERSION}", *(step.name for step in online_steps(1, 10))], 1
+    )
     # Everything before the switch and the switch itself was one node's.
     before = "SELECT DISTINCT node FROM cluster.schema_history WHERE step NOT LIKE 'after:%'"
     assert len(connection.execute(before).fetchall()) == 1

@@ -6,6 +6,7 @@ import pytest
 from cluster.errors import LockNotAvailable, SchemaMismatch
 from cluster.schema import migration, steps
 from cluster.schema.downgrade import downgrade
+from cluster.schema.install import CLUSTER_VERSION
 from cluster.schema.revision import Finding, Observation, observe
 from cluster.schema.upgrade import upgrade_offline
 from tests.schema.archive import STATISTICS, checksums, contents, housekeep, wrong_child_counts
@@ -193,7 +194,7 @@ def test_rows_without_a_place_are_not_thrown_away_silently(index):
 def test_history_tells_what_was_done(index):
     connection = index(4)
     done = upgrade_offline(connection, "public", "node-7")
-    assert done == ["4 → 5", "5 → 6", "6 → 10", "install cluster 2"]
+    assert done == ["4 → 5", "5 → 6", "6 → 10", f"install cluster {CLUSTER_VERSION}"]
     history = connection.execute("SELECT step, node FROM cluster.schema_history ORDER BY pk").fetchall()
     assert history == [(step, "node-7") for step in done]
     assert upgrade_offline(connection, "public", "node-7") == []

@@ -29,6 +29,9 @@ CREATE OR REPLACE FUNCTION cluster.store_instances(
     expected_resources integer[], expected_counts integer[])
 RETURNS TABLE (outcome text, name text)
 LANGUAGE plpgsql
+-- So that a caller needs no statement before this one: those who call it alone commit in one round trip.
+SET search_path FROM CURRENT
+SET lock_timeout = '10s'
 -- A plan made while the tables were small must not scan them when they are large, and none is made twice.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -39,10 +42,12 @@ DECLARE
     is_new boolean[] := array_fill(false, ARRAY[cardinality(resource_public_ids)]);
     -- What this call has to bring into existence: the instances to be stored, and their ancestors.
     needed boolean[] := array_fill(true, ARRAY[cardinality(resource_public_ids)]);
+    missing integer[];  -- levels of which a resource has to be created
     completed integer[];
     found_id bigint;
     existing record;
     r record;
+    lvl integer;
 BEGIN
     -- Instances that are in the index already. One that carries our own attachment is this very batch, committed by
     -- an attempt whose answer was lost.
@@ -83,31 +88,38 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'OC001', MESSAGE = 'the index is not at revision 10 any more';
     END IF;
 
-    FOR above IN REVERSE 2..0 LOOP
-        FOR r IN SELECT w.number FROM unnest(resource_levels) WITH ORDINALITY AS w (level, number)
-                  WHERE w.level = above
-                    AND NOT EXISTS (SELECT FROM unnest(resource_parents, needed) AS c (parent, needed)
-                                     WHERE c.parent = w.number AND c.needed)
-        LOOP
-            needed[r.number] := false;
+    IF false = ANY (needed) THEN
+        FOR above IN REVERSE 2..0 LOOP
+            FOR r IN SELECT w.number FROM unnest(resource_levels) WITH ORDINALITY AS w (level, number)
+                      WHERE w.level = above
+                        AND NOT EXISTS (SELECT FROM unnest(resource_parents, needed) AS c (parent, needed)
+                                         WHERE c.parent = w.number AND c.needed)
+            LOOP
+                needed[r.number] := false;
+            END LOOP;
         END LOOP;
+    END IF;
+
+    -- KEY SHARE keeps what was found from being deleted, and disturbs nobody but a deletion. Not for instances: one that
+    -- is there now was stored by another session since the look above, and the insert says so. Numbers stand for level
+    -- and public id.
+    FOR r IN SELECT w.number, res.internalId
+               FROM unnest(resource_levels, resource_public_ids, needed) WITH ORDINALITY
+                    AS w (level, public_id, needed, number)
+               JOIN Resources res ON res.publicId = w.public_id AND res.resourceType = w.level
+              WHERE w.level < 3 AND w.needed
+              ORDER BY w.number
+                FOR KEY SHARE OF res
+    LOOP
+        internal_ids[r.number] := r.internalId;
     END LOOP;
 
-    FOR lvl IN 0..3 LOOP
-        -- KEY SHARE keeps what was found from being deleted, and disturbs nobody but a deletion. Not for instances:
-        -- one that is there now was stored by another session since the look above, and the insert says so.
-        FOR r IN SELECT w.number, res.internalId
-                   FROM unnest(resource_levels, resource_public_ids, needed) WITH ORDINALITY
-                        AS w (level, public_id, needed, number)
-                   JOIN Resources res ON res.publicId = w.public_id AND res.resourceType = lvl
-                  WHERE w.level = lvl AND w.needed AND lvl < 3
-                  ORDER BY w.public_id
-                    FOR KEY SHARE OF res
-        LOOP
-            internal_ids[r.number] := r.internalId;
-        END LOOP;
+    SELECT array_agg(DISTINCT w.level ORDER BY w.level) INTO missing
+      FROM unnest(resource_levels, needed, internal_ids) AS w (level, needed, internal_id)
+     WHERE w.needed AND w.internal_id IS NULL;
 
-        FOR r IN WITH missing AS (
+    FOREACH lvl IN ARRAY coalesce(missing, '{}') LOOP
+        FOR r IN WITH absent AS (
                      SELECT w.number, w.public_id, w.parent
                        FROM unnest(resource_levels, resource_public_ids, resource_parents, needed, internal_ids)
                             WITH ORDINALITY AS w (level, public_id, parent, needed, internal_id, number)
@@ -115,11 +127,11 @@ BEGIN
                  ), created AS (
                      INSERT INTO Resources (resourceType, publicId, parentId, childCount)
                      SELECT lvl, m.public_id, CASE WHEN lvl > 0 THEN internal_ids[m.parent] END, 0
-                       FROM missing m ORDER BY m.public_id
+                       FROM absent m ORDER BY m.public_id
                      ON CONFLICT (publicId) DO NOTHING
                      RETURNING internalId, publicId
                  )
-                 SELECT m.number, c.internalId FROM missing m LEFT JOIN created c ON c.publicId = m.public_id
+                 SELECT m.number, c.internalId FROM absent m LEFT JOIN created c ON c.publicId = m.public_id
                   ORDER BY m.public_id
         LOOP
             IF r.internalId IS NOT NULL THEN
