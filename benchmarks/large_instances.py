@@ -1,4 +1,4 @@
-"""Senders of very large instances, which exist nowhere as a whole: a header, then pages of zeros that take no memory."""
+"""Senders of very large instances, which exist nowhere as a whole: a header, then zeros that take no memory."""
 
 import http.client
 import mmap

@@ -1,21 +1,22 @@
 """``python -m benchmarks.scale_out``: see README.md."""
 
 import statistics
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from benchmarks.ending import chosen, end
 from benchmarks.figures import Display, Part
 from benchmarks.ingest.corpus import MIXES, Corpus, Mix, corpus
 from benchmarks.ingest.machine import load_average, machine, own_server
 from benchmarks.ingest.ours import our_cluster
+from benchmarks.ingest.outcome import common_options, finish
 from benchmarks.ingest.system import System
-from benchmarks.rounds import load
+from benchmarks.loading import load
+from benchmarks.parts import parts_option
 
-NAMES = ("nodes", "mixes")
 SENDERS = 16
 NODES = (1, 2, 4)
 COMPARED: tuple[Mix, ...] = ("distinct", "study", "series")
@@ -23,19 +24,16 @@ NODES_OF_MIXES = 2
 _WANTED_RATIO = 0.70
 
 Tell = Callable[[str], None]
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option("--instances", default=400, show_default=True, help="Of each of 16 senders, in each round.")
-@click.option("--rounds", default=5, show_default=True, help="Of which the median counts.")
-@click.option("--parts", "names", default=",".join(NAMES), show_default=True, help="Only these.")
-@click.option("--smoke", is_flag=True, help="Small, in seconds: does it work at all?")
-@click.option("--json", "json_file", type=_PATH, help="Where to write, instead of benchmarks/results.")
-def main(instances: int, rounds: int, names: str, smoke: bool, json_file: Path | None) -> None:
+@parts_option("nodes", "mixes")
+@common_options
+def main(instances: int, names: Sequence[str], repeat: int, smoke: bool, json_file: Path | None) -> None:
     """Measure what more nodes on one database bring, and what it costs when all senders write to one study."""
     before = load_average()
-    senders, instances, rounds = (4, 8, 1) if smoke else (SENDERS, instances, rounds)
+    senders, instances, rounds = (4, 8, 1) if smoke else (SENDERS, instances, repeat)
     display = Display()
     found: dict[str, Part] = {}
     # Those of them that get nothing to do cost nothing, so rounds with few and many nodes can take turns.
@@ -48,12 +46,12 @@ def main(instances: int, rounds: int, names: str, smoke: bool, json_file: Path |
             "nodes": lambda: _nodes(ours, corpora["distinct"], rounds, display.tell),
             "mixes": lambda: _mixes(ours, corpora, rounds, display.tell),
         }
-        for name in chosen(names, NAMES):
+        for name in names:
             with display.part(name):
                 found[name] = runs[name]()
                 found[name].sizes |= {"senders": senders, "instances": instances, "rounds": rounds}
         where = machine(server, before, ours.versions)
-    end("scale_out", found, where, smoke=smoke, json_file=json_file)
+    sys.exit(finish("scale_out", found, where, smoke=smoke, json_file=json_file))
 
 
 def _nodes(ours: System, files: Corpus, rounds: int, tell: Tell) -> Part:

@@ -48,9 +48,9 @@ class Paced:
     failures: int
     rate: float
     latencies: list[float] = field(repr=False)
-    """From request to answer, shortest first."""
+    """From request to answer."""
     since_due: list[float] = field(repr=False)
-    """From when it was due to the answer, shortest first."""
+    """From when it was due to the answer."""
 
 
 def paced(targets: Sequence[str], *, senders: int, rate: float, seconds: float, seed: int) -> Paced:
@@ -60,7 +60,7 @@ def paced(targets: Sequence[str], *, senders: int, rate: float, seconds: float, 
         targets: ``host:port``; senders take turns.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.paced"])
+    context.set_forkserver_preload(["benchmarks.delays.paced"])
     pipes, processes = [], []
     try:
         for sender in range(senders):
@@ -86,14 +86,9 @@ def paced(targets: Sequence[str], *, senders: int, rate: float, seconds: float, 
         instances=len(answers),
         failures=sum(not answer.is_stored for answer in answers),
         rate=len(answers) / took,
-        latencies=sorted(answer.latency for answer in answers),
-        since_due=sorted(answer.latency + answer.delay for answer in answers),
+        latencies=[answer.latency for answer in answers],
+        since_due=[answer.latency + answer.delay for answer in answers],
     )
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The smallest of the values that at least so many percent do not exceed."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 def _main(plan: _Plan, parent: Connection) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from benchmarks.ingest.corpus import Corpus
 from benchmarks.ingest.cpu import metered
-from benchmarks.ingest.orthanc import OrthancFiles, find_orthanc
 from benchmarks.ingest.senders import send
 from benchmarks.ingest.system import System, settle
 
@@ -15,7 +14,7 @@ class NotStored(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Loaded:
     """One load that was stored as a whole.
 
     Attributes:
@@ -28,7 +27,7 @@ class Load:
     cpu_milliseconds: dict[str, float]
 
 
-def load(system: System, files: Corpus, targets: Sequence[str] | None = None) -> Load:
+def load(system: System, files: Corpus, targets: Sequence[str] | None = None) -> Loaded:
     """Send the corpus as new instances, without Nagle's algorithm, to all nodes of the system or to `targets`.
 
     Raises NotStored.
@@ -43,12 +42,4 @@ def load(system: System, files: Corpus, targets: Sequence[str] | None = None) ->
         raise NotStored(
             f"{system.name}: {sent.failures} of {sent.instances} refused, {stored} stored; {sent.complaints[:1]}"
         )
-    return Load(sent.instances, sent.rate, used.milliseconds_each(sent.instances))
-
-
-def installed_orthanc() -> OrthancFiles | None:
-    """This machine's Orthanc and plugin, if it has both."""
-    try:
-        return find_orthanc()
-    except LookupError:
-        return None
+    return Loaded(sent.instances, sent.rate, used.milliseconds_each(sent.instances))

@@ -1,0 +1,1 @@
+"""What answers wait for: the way to the database, and other senders."""
