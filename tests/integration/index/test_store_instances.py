@@ -329,3 +329,25 @@ def test_instance_stored_by_another_session_in_between_is_found_on_the_second_lo
     # Then ours is the duplicate
     assert results[0].outcomes == {ids.instance: "AlreadyStored"}
     assert sql("SELECT count(*) FROM AttachedFiles WHERE uuid = %s", rows.uuid) == [(0,)]
+
+
+def test_the_work_for_an_instance_does_not_grow_with_the_index(database, sql, database_uri):
+    # Given an index of some hundred instances that nobody has analyzed, stored by the session that will go on
+    with psycopg.connect(database_uri) as connection:
+        connection.execute("ALTER TABLE Resources SET (autovacuum_enabled = false)")
+
+    def instances(numbers):
+        return [rows_of(SeriesInstanceUID="1.2.3", SOPInstanceUID=f"1.2.3.{number}") for number in numbers]
+
+    store(database, *instances(range(300)))
+    # When more come, one by one
+    for rows in instances(range(300, 330)):
+        store(database, rows)
+    database.close()  # which makes the session report what it read
+    # Then they were looked up one by one, not found among all of their level
+    read = (
+        "SELECT sum(idx_scan)::bigint, sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'resources'"
+    )
+    assert wait_until(lambda: sql("SELECT pg_stat_clear_snapshot()") and (sql(read)[0][0] or 0) > 30, 10)
+    [(scans, entries)] = sql(read)
+    assert entries < 2 * scans
