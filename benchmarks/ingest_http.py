@@ -12,7 +12,7 @@ from benchmarks.ingest.outcome import common_options, finish
 from benchmarks.ingest.peers import peer_options, peers
 from benchmarks.ingest.rounds import Rounds
 from benchmarks.ingest.samples import Samples
-from benchmarks.ingest.uploads import EACH, judged, measure
+from benchmarks.ingest.uploads import EACH, SMOKE_EACH, judged, measure
 
 
 @click.command()
@@ -24,7 +24,7 @@ def main(repeat: int, smoke: bool, json_file: Path | None, **chosen: Any) -> Non
     display = Display()
     with own_server() as server, display.part("http"):
         rounds = Rounds(server, peers(**chosen), 1 if smoke else repeat, display.tell)
-        samples = Samples(list(measure(rounds, {"30 KB": 8, "526 KB": 4} if smoke else EACH)))
+        samples = Samples(list(measure(rounds, SMOKE_EACH if smoke else EACH)))
         where = machine(server, before, rounds.versions)
     part = judged(samples)
     part.sizes = {"rounds": 1 if smoke else repeat}

@@ -33,6 +33,15 @@ def full_plan(senders: Sequence[int] = SENDERS) -> Plan:
     return [entry for entry in plan if entry[3]]
 
 
+def wanted_plan() -> Plan:
+    """Only what figures are wanted for."""
+    return [
+        ("30 KB", "distinct", True, {1: EACH[1], 16: EACH[16]}),
+        ("526 KB", "distinct", True, {16: EACH[16] // 2}),
+        ("30 KB", "distinct", False, {1: EACH_NAGLE[1], 8: EACH_NAGLE[8]}),
+    ]
+
+
 def smoke_plan() -> Plan:
     """One of each kind."""
     return [

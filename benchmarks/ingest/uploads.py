@@ -18,6 +18,7 @@ from benchmarks.ingest.system import System
 CLIENTS = 8
 EACH: Mapping[Size, int] = {"30 KB": 200, "526 KB": 100}
 """Instances that each client uploads, by size."""
+SMOKE_EACH: Mapping[Size, int] = {"30 KB": 8, "526 KB": 4}
 FACTOR = 2.5
 
 _CLIENT = Path(__file__).with_name("upload_client.py")
