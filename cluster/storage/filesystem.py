@@ -160,14 +160,12 @@ class IncomingFile:
 
 
 def _create(path: Path) -> BinaryIO:
-    for attempt in range(1, _CREATE_ATTEMPTS + 1):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+    for _ in range(_CREATE_ATTEMPTS):
+        # An archive of any size has the folder already.
+        with suppress(FileNotFoundError):
             return path.open("x+b")
-        except FileNotFoundError:
-            if attempt == _CREATE_ATTEMPTS:
-                raise
-    raise AssertionError("not reached")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("x+b")
 
 
 def _remove(path: Path) -> None:
