@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.orthanc import orthanc_files
+from tests.support.servers import dcmtk_program
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,3 +27,30 @@ def test_schema_upgrade(tmp_path):
     figures = [figure for part in found.values() for figure in part["figures"]]
     assert [figure["name"] for figure in figures if not figure["met"] and not figure["is_speed"]] == []
     assert all(part["machine"]["postgresql"] and part["sizes"] for part in found.values())
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize(
+    ("name", "parts", "needed"),
+    [
+        ("floor", ["bytes", "index", "receiving"], "dcmtk"),
+        ("latency", ["distance", "half"], "dcmtk orthanc"),
+        ("scale_out", ["mixes", "nodes"], "dcmtk"),
+        ("memory", ["dicom", "http"], ""),
+        ("import_files", ["import"], "orthanc"),
+    ],
+)
+def test_parts_of_ingest(name, parts, needed, tmp_path):
+    if "dcmtk" in needed:
+        dcmtk_program("dcmsend")
+        dcmtk_program("storescp")
+    if "orthanc" in needed:
+        orthanc_files()
+    file = tmp_path / "result.json"
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--smoke", "--json", file]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    found = json.loads(file.read_text("utf-8"))
+    assert sorted(found) == parts
+    assert all(part["figures"] and part["machine"]["versions"] is not None for part in found.values())
