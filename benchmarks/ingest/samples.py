@@ -22,7 +22,8 @@ class Case:
     no_delay: bool = True
 
     def __str__(self) -> str:
-        return f"{self.clients} clients, {self.size}, {self.mix}{'' if self.no_delay else ', Nagle'}"
+        clients = f"{self.clients} client{'s' if self.clients > 1 else ''}"
+        return ", ".join((clients, self.size, self.mix, *(() if self.no_delay else ("Nagle",))))
 
 
 @dataclass(frozen=True, slots=True)

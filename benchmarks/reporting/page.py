@@ -15,7 +15,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem
 svg { max-width: 100%; height: auto } svg text { font-family: system-ui, sans-serif }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .25rem .6rem; vertical-align: top }
 tr { border-bottom: 1px solid #ddd } .no { color: #b00020; font-weight: 600 } .yes { color: #0b6e4f }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem } figure { margin: 0 } figcaption { font-weight: 600 }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem }
+figure { margin: 0 } figcaption { font-weight: 600 }
 pre { overflow-x: auto; background: #f6f6f6; padding: .6rem } small { color: #555 }
 """
 _BULKY = ("samples", "medians")

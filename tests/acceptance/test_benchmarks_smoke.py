@@ -54,3 +54,28 @@ def test_parts_of_ingest(name, parts, needed, tmp_path):
     found = json.loads(file.read_text("utf-8"))
     assert sorted(found) == parts
     assert all(part["figures"] and part["machine"]["versions"] is not None for part in found.values())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("ingest_cstore", ["cstore"]), ("ingest_http", ["http"]), ("orthanc_baseline", ["cstore", "http"])],
+)
+def test_side_by_side_with_orthanc(name, parts, tmp_path):
+    dcmtk_program("dcmsend")
+    orthanc_files()
+    file = tmp_path / f"{name}.json"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    for module, options in ((name, ["--smoke", "--json", file]), ("report", ["--results", tmp_path])):
+        command = [sys.executable, "-m", f"benchmarks.{module}", *options]
+        ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+        assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    found = json.loads(file.read_text("utf-8"))
+    assert sorted(found) == parts
+    for part in found.values():
+        assert {sample["is_ours"] for sample in part["details"]["samples"]} == {True, False}
+        assert all(sample["rate"] > 0 and sum(sample["cpu"].values()) > 0 for sample in part["details"]["samples"])
+        assert len(part["machine"]["versions"]) == 3
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("<svg") >= len(parts)
+    assert "<script" not in page
