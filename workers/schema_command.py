@@ -1,6 +1,7 @@
 """``orthanc-cluster schema``: what the index is, what an upgrade would do, and doing it by hand."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import click
 from cluster.config import Settings, load_settings
 from cluster.coordinator.by_hand import upgrade_by_hand
 from cluster.errors import ConfigurationError, SchemaMismatch
+from cluster.schema.abandon import abandon as abandon_upgrade
 from cluster.schema.downgrade import downgrade as downgrade_index
 from cluster.schema.migration import printed, script
+from cluster.schema.online import UpgradeOptions
 from cluster.schema.plan import plan as plan_steps
 from cluster.schema.progress import progress_of
 from cluster.schema.revision import REVISION, UNKNOWN, Finding, Observation, name_of, observe
@@ -43,7 +46,7 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("schema")
 def schema() -> None:
-    """Look at the index's revision, or change it with all nodes stopped."""
+    """Look at the index's revision, or change it."""
 
 
 @schema.command()
@@ -136,6 +139,28 @@ def upgrade(configuration: Sequence[Path], as_json: bool, target: int, offline: 
                 settings, target, on_step=display.step, on_progress=display.show, on_wait=display.waits
             )
     _tell_end(settings, as_json, target, done)
+
+
+@schema.command()
+@_common
+def abandon(configuration: Sequence[Path], as_json: bool) -> None:
+    """Take back what an upgrade has prepared before its switch, beside old Orthanc nodes.
+
+    Refused once the switch is done. What was interrupted goes on when the command is given again.
+    """
+    settings = load_settings(configuration)
+    name, tell = settings.postgresql.schema_name, _teller(as_json)
+    options = UpgradeOptions(
+        pause=time.sleep, on_step=tell, waiting=lambda who: tell(f"waits for a lock, in the way: {who}")
+    )
+    with direct_connection(settings.postgresql) as connection:
+        revision, taken = abandon_upgrade(connection, name, settings.cluster.node_name, options)
+    if as_json:
+        _print_json(schema=name, revision=_json_revision(revision), steps=taken)
+    elif taken:
+        click.echo(f'Schema "{name}" stays at revision {name_of(revision)} (taken away: {", ".join(taken)}).')
+    else:
+        click.echo(f'Schema "{name}" is at revision {name_of(revision)}; nothing is prepared for another one.')
 
 
 @schema.command()

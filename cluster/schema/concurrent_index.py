@@ -34,17 +34,17 @@ def build_index(connection: psycopg.Connection[TupleRow], schema_name: str, step
     if valid:
         return
     if valid is not None:
-        _drop(connection, schema_name, step.index)
+        drop_index(connection, schema_name, step.index)
     # It waits for transactions that are older than itself, and nobody waits for it meanwhile.
     connection.execute("SET lock_timeout TO 0")
     try:
         connection.execute(statement.encode())
     except psycopg.errors.DiskFull:
         # What did not fit is of no use, and writers need the room.
-        _drop(connection, schema_name, step.index)
+        drop_index(connection, schema_name, step.index)
         raise
     except psycopg.errors.UniqueViolation as error:
-        _drop(connection, schema_name, step.index)
+        drop_index(connection, schema_name, step.index)
         raise SchemaMismatch(
             f"the index holds rows that the new revision forbids: {_doubles(connection, schema_name, step)}. "
             "The revision was not changed"
@@ -61,7 +61,8 @@ def _is_valid(connection: psycopg.Connection[TupleRow], schema_name: str, index:
     return bool(row[0]) if row else None
 
 
-def _drop(connection: psycopg.Connection[TupleRow], schema_name: str, index: str) -> None:
+def drop_index(connection: psycopg.Connection[TupleRow], schema_name: str, index: str) -> None:
+    """Beside writers too: it waits for transactions that are older than itself, and nobody waits for it."""
     connection.execute("SET lock_timeout TO 0")
     connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(schema_name, index)))
 

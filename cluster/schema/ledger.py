@@ -75,6 +75,13 @@ class Ledger:
         assert row is not None
         self._epoch = row[0]
 
+    def abandon(self) -> None:
+        """Nobody goes on with the last upgrade any more; a later one begins from its beginning."""
+        with self._connection.transaction():
+            self.take_over_as_it_is()
+            self._connection.execute(_SQL["note_abandoned"], {"node": self._node})
+            self._connection.execute(_SQL["forget"])
+
     @contextmanager
     def transaction(
         self, connection: psycopg.Connection[TupleRow] | None = None
@@ -159,6 +166,11 @@ def incompatible_nodes(connection: psycopg.Connection[TupleRow], revision: int) 
         f"{name} (version {version}, which serves {', '.join(map(str, revisions))})"
         for name, version, revisions in rows
     ]
+
+
+def was_begun(connection: psycopg.Connection[TupleRow]) -> bool:
+    """Whether there ever was an online upgrade."""
+    return exists(connection) and connection.execute(_SQL["upgrade"]).fetchone() is not None
 
 
 def exists(connection: psycopg.Connection[TupleRow]) -> bool:

@@ -68,17 +68,42 @@ def switch(
         LockNotAvailable: another upgrader has taken over, or a node of Orthanc's holds the database for itself.
     """
     statements = "\n".join(text for _, _, text in script(schema_name, source, target, online=True)).encode()
+
+    def change(locked_at: float) -> None:
+        try:
+            connection.execute(statements)
+        except psycopg.errors.LockNotAvailable as error:
+            raise LockNotAvailable(f"{error.diag.message_primary}") from error
+        ledger.end(connection, step.name)
+        ledger.held(connection, step.name, (time.monotonic() - locked_at) * 1000)
+
+    with_all_tables(connection, ledger, schema_name, change, check=check, pause=pause, waiting=waiting)
+
+
+def with_all_tables(
+    connection: psycopg.Connection[TupleRow],
+    ledger: Ledger,
+    schema_name: str,
+    work: Callable[[float], object],
+    *,
+    check: Callable[[psycopg.Connection[TupleRow]], None] = lambda connection: None,
+    pause: Callable[[float], None],
+    waiting: Callable[[str], None],
+) -> None:
+    """Do something short in a transaction that has all tables for itself; `work` is told since when.
+
+    Args:
+        check, pause, waiting: as in `switch`.
+
+    Raises:
+        LockNotAvailable: another upgrader has taken over.
+    """
     while True:
         with ledger.transaction(connection):
             check(connection)
             locked_at = _lock(connection, schema_name, waiting)
             if locked_at is not None:
-                try:
-                    connection.execute(statements)
-                except psycopg.errors.LockNotAvailable as error:
-                    raise LockNotAvailable(f"{error.diag.message_primary}") from error
-                ledger.end(connection, step.name)
-                ledger.held(connection, step.name, (time.monotonic() - locked_at) * 1000)
+                work(locked_at)
         if locked_at is not None:
             return
         pause(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - not for secrets

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from cluster.schema.abandon import abandon
 from cluster.schema.online import UpgradeOptions, prepare_and_switch
+from cluster.schema.revision import observe
 from cluster.schema.upgrade import upgrade_online
 from tests.schema.archive import store
 
@@ -35,6 +37,13 @@ def prepared(connection, source):
 
     with pytest.raises(Enough):
         switched(connection, source, on_step=stop)
+
+
+def abandoned(connection, **options):
+    """Take back what comes before the switch; returns what that was."""
+    revision, taken = abandon(connection, "public", "test", UpgradeOptions(**options))
+    assert revision == observe(connection, "public").revision
+    return taken
 
 
 def other_session(connection):

@@ -26,6 +26,13 @@ UPDATE cluster.upgrade SET source = %(source)s, target = %(target)s, begun_at = 
 DELETE FROM cluster.upgrade_steps;
 DROP TABLE IF EXISTS cluster.patients_before
 
+-- note_abandoned --
+-- Purpose: the history tells that an upgrade was begun, and given up.
+-- Locks: none.
+INSERT INTO cluster.schema_history (step, node)
+SELECT 'abandon: ' || CASE source WHEN 0 THEN 'unknown' ELSE source::text END || ' → ' || target, %(node)s
+  FROM cluster.upgrade
+
 -- add_step --
 -- Purpose: one step of the new upgrade.
 -- Locks: its row.
