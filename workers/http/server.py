@@ -64,7 +64,7 @@ class HttpServer:
         config = uvicorn.Config(
             application(self._services),
             interface="asgi3",
-            http="h11",
+            http="httptools",
             loop="asyncio",
             ws="none",
             lifespan="off",
