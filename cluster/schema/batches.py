@@ -1,29 +1,23 @@
-"""Long work on rows, beside writers: many short transactions, resumed where the last one ended.
-
-Each batch takes about a fifth of a second, whatever the machine: longer ones would keep writers waiting for a row,
-shorter ones pay too much for their commits. Between two batches the work pauses, so that it takes no more than its
-share of the time.
-"""
+"""Long work on rows, beside writers: many short transactions, resumed where the last one ended."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from cluster.database import queries
-from cluster.errors import SerializationConflict
+from cluster.schema.by_rank import write_by_rank
 from cluster.schema.ledger import Ledger
+from cluster.schema.pace import Pace, in_spite_of_others
 from cluster.schema.phases import OnlineStep
 
-_BATCH_SECONDS = 0.2
 _FIRST_SIZE = 1_000
 _LARGEST_SIZE = 5_000_000
 _FEW_ROWS = 1_000
 """Without keys: so few rows that the writers of now are the only ones who add to them."""
-_CONFLICTS = 20
 
 
 def run_batches(
@@ -46,24 +40,32 @@ def run_batches(
     sql = queries("cluster.schema", step.file)
     row = connection.execute(sql["end"]).fetchone() if "end" in sql else None
     after, end = ledger.begin(step.name, row[0] if row else None)
-    has_keys = "end" in sql
     # Rows and key are lost together if the server crashes, and the last commit waits for all that went before.
     connection.execute("SET synchronous_commit TO off")
-    size, rows = _FIRST_SIZE, _FEW_ROWS
-    while after < end if has_keys else rows >= _FEW_ROWS:
-        started = time.monotonic()
-        upto = _upto(connection, sql, after, size, end)
-        rows = _batch(connection, ledger, step, {"after": after, "upto": upto, "end": end})
-        seconds = time.monotonic() - started
-        after = upto
-        # Half to twice as many next time, towards the time that a batch shall take.
-        size = int(max(_FIRST_SIZE, min(_LARGEST_SIZE, size * max(0.5, min(2.0, _BATCH_SECONDS / seconds)))))
-        pause(seconds * (1 / share - 1))
+    if "read" in sql:
+        write_by_rank(connection, ledger, step, after, end, share=share, pause=pause)
+    else:
+        _write_at_once(connection, ledger, step, after, end, Pace(_FIRST_SIZE, _LARGEST_SIZE, share, pause))
     connection.execute("RESET synchronous_commit")
     with ledger.transaction(connection):
         if "finish" in sql:
             connection.execute(sql["finish"])
         ledger.end(connection, step.name)
+
+
+def _write_at_once(
+    connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, after: int, end: int, pace: Pace
+) -> None:
+    """One statement a batch, which finds its rows itself: those of some keys; without keys, as many as it likes."""
+    sql = queries("cluster.schema", step.file)
+    rows = _FEW_ROWS
+    while after < end if "end" in sql else rows >= _FEW_ROWS:
+        started = time.monotonic()
+        upto = _upto(connection, sql, after, pace.size, end)
+        values = {"after": after, "upto": upto, "end": end}
+        rows = in_spite_of_others(step.name, partial(_batch, connection, ledger, step, values))
+        after = upto
+        pace.worked(time.monotonic() - started)
 
 
 def _upto(
@@ -77,33 +79,7 @@ def _upto(
 
 
 def _batch(connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, values: dict[str, int]) -> int:
-    """One batch in one transaction; how many rows it was about. Whoever deletes resources may be in the way."""
-    work = _ranks if "read" in queries("cluster.schema", step.file) else _at_once
-    for attempt in range(_CONFLICTS):
-        try:
-            return work(connection, ledger, step, values)
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.ForeignKeyViolation, psycopg.errors.LockNotAvailable):
-            time.sleep(0.02 * attempt)
-    raise SerializationConflict(f"{step.name}: other sessions were in the way {_CONFLICTS} times")
-
-
-def _ranks(connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, values: dict[str, int]) -> int:
-    """A batch that is read without locks and written in several transactions, one for each rank of its rows."""
-    sql = queries("cluster.schema", step.file)
-    ranks: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for key, value, rank in connection.execute(sql["read"], values):
-        ranks[rank].append((key, value))
-    for rank in sorted(ranks):
-        ids, numbers = zip(*ranks[rank], strict=True)
-        with ledger.transaction(connection):
-            connection.execute(sql["write"], {"ids": list(ids), "numbers": list(numbers)})
-    rows = sum(map(len, ranks.values()))
-    with ledger.transaction(connection):
-        ledger.advance(connection, step.name, values["upto"], rows)
-    return rows
-
-
-def _at_once(connection: psycopg.Connection[TupleRow], ledger: Ledger, step: OnlineStep, values: dict[str, int]) -> int:
+    """One batch in one transaction; how many rows it was about."""
     sql = queries("cluster.schema", step.file)
     with ledger.transaction(connection), connection.cursor() as cursor:
         held: list[int] = []

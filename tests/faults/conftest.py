@@ -6,14 +6,14 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
-from cluster.schema import batches
+from cluster.schema import by_rank
 from cluster.schema.online import UpgradeOptions
 from cluster.schema.phases import Kind, online_steps
 from cluster.schema.upgrade import upgrade_online
 from tests.schema.conftest import Connect, _templates, index  # noqa: F401 - fixtures
 from tests.support.proxy import Proxy
 from tests.support.servers import new_database
-from tests.support.upgrades import BATCH, Ending, ending, unsettle, uri_of
+from tests.support.upgrades import BATCH, SIZES, WINDOW, Ending, ending, unsettle, uri_of
 from workers.local.postgresql import LocalPostgreSQL
 
 
@@ -57,8 +57,9 @@ def undisturbed(
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several batches in every step, where the upgrader is this process."""
-    monkeypatch.setattr(batches, "_FIRST_SIZE", BATCH)
-    monkeypatch.setattr(batches, "_LARGEST_SIZE", BATCH)
+    for module, name in SIZES:
+        monkeypatch.setattr(module, name, BATCH)
+    monkeypatch.setattr(by_rank, "_KEYS", WINDOW)
 
 
 @pytest.fixture

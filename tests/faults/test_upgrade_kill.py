@@ -17,7 +17,7 @@ from tests.support.obstacles import (
     set_up_is_locked,
     someone_waits_in,
 )
-from tests.support.upgrades import Upgrader, assert_same, ending, finish, history, not_valid
+from tests.support.upgrades import CHILD_COUNTS, Upgrader, assert_same, ending, finish, history, not_valid
 from workers.local.children import wait_until
 
 KILLED = -9
@@ -62,6 +62,33 @@ def test_upgraders_that_are_killed_again_and_again_between_batches_get_there_tog
     end = ending(connection)
     assert_same(end, undisturbed(source))
     assert end.rows == undisturbed(source).rows
+
+
+def test_rows_that_were_written_before_a_kill_in_the_middle_of_a_window_are_counted(archive, undisturbed):
+    connection = archive(1)
+    with Upgrader(connection, dies_at=CHILD_COUNTS) as upgrader:
+        assert upgrader.ended() == KILLED
+    # Given an upgrader that dies after it has written the first rows of a window
+    for _ in range(10):
+        with Upgrader(connection, dies_in_pause=1) as upgrader:
+            assert upgrader.ended() == KILLED
+        counted, done_upto = connection.execute(
+            "SELECT row_count, done_upto FROM cluster.upgrade_steps WHERE name = %s", (CHILD_COUNTS,)
+        ).fetchone()
+        if counted:
+            break
+    # Then those are told, and what is done is no more than what is known
+    known, first_unknown = connection.execute(
+        "SELECT count(childCount), min(internalId) FILTER (WHERE childCount IS NULL)"
+        " FROM public.Resources WHERE resourceType < 3"
+    ).fetchone()
+    assert counted == known > 0
+    assert done_upto < first_unknown
+    # and a successor's are added to them
+    assert finish(connection) == [CHILD_COUNTS]
+    end = ending(connection)
+    assert_same(end, undisturbed(1))
+    assert end.rows == undisturbed(1).rows
 
 
 @pytest.mark.parametrize(("number", "source"), list(enumerate([1, 1, 1, 3, 4, 5])))

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cluster.schema import batches
+from cluster.schema import batches, by_rank
 from cluster.schema.install import install_database
 from tests.schema.archive import fill
 from tests.support.servers import new_database
@@ -78,3 +78,6 @@ def index(postgresql: LocalPostgreSQL, _templates: Callable[[int, bool], str]) -
 def small_batches(monkeypatch):
     monkeypatch.setattr(batches, "_FIRST_SIZE", 3)
     monkeypatch.setattr(batches, "_LARGEST_SIZE", 3)
+    monkeypatch.setattr(by_rank, "_KEYS", 9)
+    monkeypatch.setattr(by_rank, "_SMALLEST", 3)
+    monkeypatch.setattr(by_rank, "_LARGEST", 3)

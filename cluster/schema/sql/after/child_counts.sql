@@ -17,7 +17,7 @@ SELECT p.internalId, coalesce(k.number, 0), row_number() OVER (PARTITION BY p.pa
     ON k.parentId = p.internalId
 
 -- write --
--- Purpose: the counts of one rank, so one row of each heap page in one transaction. The pages of an old archive are
+-- Purpose: counts of one rank, so at most one row of each heap page. The pages of an old archive are
 -- full: the first update moves a row away, with new entries in all indexes; after its commit the page has room again and
 -- the next ones stay in it (heap-only tuples). All at once write three times the WAL. A count that somebody else has
 -- written since stays.
