@@ -4,6 +4,7 @@ import time
 
 from benchmarks.archives import copy
 from benchmarks.figures import Part
+from benchmarks.upgrade.child_counts import fill_alone
 from benchmarks.upgrade.findings import Findings
 from benchmarks.upgrade.lock_watch import watching
 from benchmarks.upgrade.process import configuration, ledger, upgrade
@@ -23,6 +24,8 @@ def beside_writers(setting: Setting, writers: int, rate: float, lead_seconds: fl
     with copy(setting.server, setting.archive.database, "f2_offline") as uri:
         setting.tell("the offline way")
         offline = upgrade(configuration(setting.folder, uri), "--offline")
+        setting.tell("what the offline way leaves to be done")
+        left = fill_alone(uri)
     setting.tell("copying the archive")
     with copy(setting.server, setting.archive.database, "f2_online") as uri:
         file = configuration(setting.folder, uri, BackFillPercent=100)
@@ -36,7 +39,7 @@ def beside_writers(setting: Setting, writers: int, rate: float, lead_seconds: fl
         steps = ledger(uri)
         setting.tell("checking every instance")
         wrong = faults(uri, work)
-    Findings(steps, spells.ended, work.stored, began, ended).report(part, online, offline)
+    Findings(steps, spells.ended, work.stored, began, ended).report(part, online, offline, left)
     part.details |= {"replays": dict(work.replays), "faults": wrong[:10]}
     measured = "right" if not wrong else f"{len(wrong):,} wrong, such as {wrong[0]}"
     part.add(f"{len(work.stored):,} acknowledged instances, statistics, child counts", "right", measured, not wrong)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.figures import Part
+from benchmarks.upgrade.child_counts import CHILD_COUNTS
 from benchmarks.upgrade.lock_watch import EXCLUSIVE, Spell
 from benchmarks.upgrade.process import LedgerStep
 from benchmarks.upgrade.writers import Stored
@@ -21,8 +22,13 @@ class Findings:
     began: float
     ended: float
 
-    def report(self, part: Part, online_seconds: float, offline_seconds: float) -> None:
-        """Add figures and details."""
+    def report(self, part: Part, online_seconds: float, offline_seconds: float, left_seconds: float) -> None:
+        """Add figures and details.
+
+        Args:
+            offline_seconds: of the offline way's transaction, and
+            left_seconds: of the child counts that it leaves to be filled in, alone.
+        """
         waits = [spell for spell in self.spells if spell.name != EXCLUSIVE]
         online = self._longest(waits, in_switch=False)
         within = self._longest(waits, in_switch=True)
@@ -32,25 +38,19 @@ class Findings:
         )
         part.add("exclusive lock of the switch", "< 1 s", f"{held:.3f} s", held < LIMIT_SECONDS)
         part.add("longest wait of a writer around the switch", "< 1 s", f"{within:.3f} s", within < LIMIT_SECONDS)
-        part.add(
-            "whole upgrade beside writers",
-            f"< {offline_seconds:.1f} s (offline)",
-            f"{online_seconds:.1f} s",
-            online_seconds < offline_seconds,
-            is_speed=True,
-        )
-        # The offline way leaves the child counts to housekeeping, so the whole is not the same work.
-        same_work = online_seconds - sum(step.seconds for step in self.steps if step.name == "after: child counts")
-        part.add(
-            "upgrade without the child counts, as offline",
-            f"< {offline_seconds:.1f} s (offline)",
-            f"{same_work:.1f} s",
-            same_work < offline_seconds,
-            is_speed=True,
-        )
+        complete = offline_seconds + left_seconds
+        for name, seconds, way in (
+            ("whole upgrade beside writers", offline_seconds, "offline, child counts left"),
+            ("the same, to the same end", complete, "offline, then child counts"),
+        ):
+            wanted, measured = f"< {seconds:.1f} s ({way})", f"{online_seconds:.1f} s"
+            part.add(name, wanted, measured, online_seconds < seconds, is_speed=True)
+        same_work = online_seconds - sum(step.seconds for step in self.steps if step.name == CHILD_COUNTS.name)
         part.details |= {
             "offline_seconds": round(offline_seconds, 2),
+            "offline_seconds_of_child_counts_left": round(left_seconds, 2),
             "online_seconds": round(online_seconds, 2),
+            "online_seconds_without_child_counts": round(same_work, 2),
             "steps": {step.name: round(step.seconds, 3) for step in self.steps},
             "switch_held_milliseconds": self._switch.held_milliseconds,
             "switch_held_seen_from_outside": round(self._held_outside(), 3),
