@@ -1,0 +1,42 @@
+{{/* Seconds that a start may take: twice what the operator expects of an upgrade, and five minutes for everything else. */}}
+{{- define "orthanc-cluster.startupSeconds" -}}
+{{- add (mul .Values.upgrade.expectedMinutes 120) 300 -}}
+{{- end -}}
+
+{{/* A rollout that only waits for an upgrade is not a failed one. */}}
+{{- define "orthanc-cluster.progressDeadlineSeconds" -}}
+{{- add (include "orthanc-cluster.startupSeconds" .) 300 -}}
+{{- end -}}
+
+{{- define "orthanc-cluster.terminationGracePeriodSeconds" -}}
+{{- add .Values.shutdown.preStopSeconds .Values.cluster.drainSeconds .Values.shutdown.marginSeconds -}}
+{{- end -}}
+
+{{- define "orthanc-cluster.probes" -}}
+{{- $period := int .Values.probes.startup.periodSeconds -}}
+startupProbe:
+  httpGet:
+    path: /startupz
+    port: http
+  periodSeconds: {{ $period }}
+  timeoutSeconds: {{ .Values.probes.startup.timeoutSeconds }}
+  failureThreshold: {{ div (add (include "orthanc-cluster.startupSeconds" . | int) (sub $period 1)) $period }}
+livenessProbe:
+  httpGet:
+    path: /livez
+    port: http
+  periodSeconds: {{ .Values.probes.liveness.periodSeconds }}
+  timeoutSeconds: {{ .Values.probes.liveness.timeoutSeconds }}
+  failureThreshold: {{ .Values.probes.liveness.failureThreshold }}
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: http
+  periodSeconds: {{ .Values.probes.readiness.periodSeconds }}
+  timeoutSeconds: {{ .Values.probes.readiness.timeoutSeconds }}
+  failureThreshold: {{ .Values.probes.readiness.failureThreshold }}
+lifecycle:
+  preStop:
+    exec:
+      command: [sleep, {{ .Values.shutdown.preStopSeconds | toString | quote }}]
+{{- end -}}

@@ -1,0 +1,108 @@
+{{/* HorizontalPodAutoscaler of (root, component, process). */}}
+{{- define "orthanc-cluster.horizontalPodAutoscaler" -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ include "orthanc-cluster.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "orthanc-cluster.labels" . | nindent 4 }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: Deployment
+    name: {{ include "orthanc-cluster.fullname" .root }}-{{ .component }}
+  minReplicas: {{ .process.autoscaling.minReplicas }}
+  maxReplicas: {{ .process.autoscaling.maxReplicas }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target:
+          type: Utilization
+          averageUtilization: {{ .process.autoscaling.targetCPUUtilizationPercentage }}
+  behavior:
+    scaleDown:
+      # Senders come in bursts, and each pod that goes has to drain.
+      stabilizationWindowSeconds: 300
+      policies:
+        - type: Pods
+          value: 1
+          periodSeconds: 60
+{{- end -}}
+
+{{/* PodDisruptionBudget of (root, component, process). */}}
+{{- define "orthanc-cluster.podDisruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "orthanc-cluster.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "orthanc-cluster.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: {{ .process.podDisruptionBudget.maxUnavailable }}
+  selector:
+    matchLabels:
+      {{- include "orthanc-cluster.selector" . | nindent 6 }}
+{{- end -}}
+
+{{/* The HTTP port of a node, for traffic and scrapes; Service of (root, component). */}}
+{{- define "orthanc-cluster.httpService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "orthanc-cluster.fullname" .root }}{{ if ne .component "http" }}-{{ .component }}{{ end }}-http
+  labels:
+    {{- include "orthanc-cluster.labels" . | nindent 4 }}
+  {{- with .root.Values.http.service.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: ClusterIP
+  selector:
+    {{- include "orthanc-cluster.selector" . | nindent 4 }}
+  ports:
+    - name: http
+      port: {{ .root.Values.http.service.port }}
+      targetPort: http
+      protocol: TCP
+{{- end -}}
+
+{{/* The Service that answers HTTP from outside. */}}
+{{- define "orthanc-cluster.readingService" -}}
+{{ include "orthanc-cluster.fullname" . }}-{{ ternary "http" "ingest-http" .Values.http.enabled }}
+{{- end -}}
+
+{{/* NetworkPolicy of the doors of (root, component, dicom). */}}
+{{- define "orthanc-cluster.doors" -}}
+{{- $policy := .root.Values.networkPolicy -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "orthanc-cluster.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "orthanc-cluster.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "orthanc-cluster.selector" . | nindent 6 }}
+  policyTypes: [Ingress]
+  ingress:
+    {{- if .dicom }}
+    - ports:
+        - {port: dicom, protocol: TCP}
+      {{- with $policy.dicomFrom }}
+      from:
+        {{- toYaml . | nindent 8 }}
+        - podSelector:
+            matchLabels:
+              {{- include "orthanc-cluster.selector" (dict "root" $.root "component" "test") | nindent 14 }}
+      {{- end }}
+    {{- end }}
+    - ports:
+        - {port: http, protocol: TCP}
+      {{- with $policy.httpFrom }}
+      from:
+        {{- concat . $policy.metricsFrom | toYaml | nindent 8 }}
+      {{- end }}
+{{- end -}}
