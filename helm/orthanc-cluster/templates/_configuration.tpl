@@ -56,6 +56,12 @@
 {{- if and .Values.worker.enabled (not (or .Values.redis.url .Values.redis.existingSecret)) -}}
 {{- fail "redis.url or redis.existingSecret is required by the workers (worker.enabled)" -}}
 {{- end -}}
+{{- if and .Values.http.ingress.enabled (not .Values.http.ingress.host) -}}
+{{- fail "http.ingress.host is required by the Ingress" -}}
+{{- end -}}
+{{- if and .Values.http.gateway.enabled (not .Values.http.gateway.parentRefs) -}}
+{{- fail "http.gateway.parentRefs is required by the HTTPRoute" -}}
+{{- end -}}
 {{- if and .Values.worker.autoscaling.enabled .Values.worker.keda.enabled -}}
 {{- fail "worker.autoscaling and worker.keda: one of them, both would set the replicas" -}}
 {{- end -}}

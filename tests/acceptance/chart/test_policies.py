@@ -1,0 +1,103 @@
+"""What is true of every pod of every scenario."""
+
+import re
+
+import pytest
+
+from tests.acceptance.chart.rendering import SCENARIOS, environment, find, pods, scenario, secret_references
+
+PODS = [(f"{name}/{pod.owner}", name, pod) for name in SCENARIOS for pod in pods(scenario(name))]
+CONTAINERS = [(f"{title}/{it['name']}", pod, it) for title, _, pod in PODS for it in pod.containers]
+TELLS_A_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|URI$|USERS$|REDIS_URL$")
+
+
+def of_pods(test):
+    return pytest.mark.parametrize("pod", [pod for _, _, pod in PODS], ids=[title for title, _, _ in PODS])(test)
+
+
+def of_containers(test):
+    ids = [title for title, _, _ in CONTAINERS]
+    return pytest.mark.parametrize(("pod", "container"), [(p, c) for _, p, c in CONTAINERS], ids=ids)(test)
+
+
+@of_pods
+def test_pod_security_restricted(pod):
+    context = pod.spec["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert context["runAsUser"] > 0
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod.spec)
+    for volume in pod.spec.get("volumes", []):
+        assert set(volume) - {"name"} <= {"configMap", "emptyDir", "persistentVolumeClaim"}
+
+
+@of_containers
+def test_container_security_restricted(pod, container):
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+@of_pods
+def test_nothing_of_kubernetes_is_handed_to_the_pod(pod):
+    assert pod.spec["automountServiceAccountToken"] is False
+    assert pod.spec["enableServiceLinks"] is False
+
+
+@of_containers
+def test_resources_are_set(pod, container):
+    resources = container["resources"]
+    assert {"cpu", "memory"} <= set(resources["requests"])
+    assert "memory" in resources["limits"]
+
+
+@of_containers
+def test_image_says_which(pod, container):
+    _, _, tag = container["image"].rpartition(":")
+    assert tag not in ("", "latest")
+
+
+@of_containers
+def test_no_secret_in_plain_text(pod, container):
+    for variable in container.get("env", []):
+        assert "valueFrom" in variable or not TELLS_A_SECRET.search(variable["name"]), variable["name"]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_secrets_are_only_referred_to(name):
+    assert not find(scenario(name), "Secret")
+    for config_map in find(scenario(name), "ConfigMap"):
+        for text in config_map["data"].values():
+            assert not re.search(r"\"(Password|RegisteredUsers|ConnectionUri)\"|://[^/\s\"]*:[^/\s\"]*@", text)
+
+
+@of_containers
+def test_whatever_has_a_door_has_all_probes(pod, container):
+    has_door = bool(container.get("ports"))
+    # A worker has none: see the chart's README, "How a pod lives".
+    assert has_door is not pod.owner.endswith(("-worker", "-schema-upgrade", "-test-echo", "-test-store"))
+    for kind, path in {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
+        if has_door:
+            assert container[kind]["httpGet"] == {"path": path, "port": "http"}
+        else:
+            assert kind not in container
+
+
+@of_containers
+def test_a_command_may_write_to_tmp_and_storage_only(pod, container):
+    writable = {mount["mountPath"] for mount in container.get("volumeMounts", []) if not mount.get("readOnly")}
+    assert writable <= {"/tmp", "/var/lib/orthanc/db"}
+    if "env" in container:
+        secrets = dict.fromkeys(secret_references(container), "x")
+        assert environment(container, secrets, "pod")["HOME"] == "/tmp"
+
+
+@of_pods
+def test_name_of_a_pod_fits_into_the_name_of_a_node(pod):
+    kind, _, owner = pod.owner.partition("/")
+    suffix = {"Deployment": len("-0123456789-01234"), "Job": len("-01234"), "Pod": 0}[kind]
+    assert len(owner) + suffix <= 64
