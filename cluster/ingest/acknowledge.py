@@ -11,6 +11,7 @@ from cluster.errors import (
     StorageFull,
     Transient,
     UnusableIdentifier,
+    UnusableQuery,
 )
 
 
@@ -39,12 +40,14 @@ class HttpError:
 
 
 def http_error(error: BaseException) -> HttpError:
-    """The answer to an upload that was not stored."""
+    """The answer to a request that failed."""
     match error:
         case UnusableIdentifier():
             return HttpError(400, 5, "Bad type for a parameter")
         case BadDicom():
             return HttpError(400, 15, "Bad file format")
+        case UnusableQuery():
+            return HttpError(400, 8, "Bad request")
         case StorageFull():
             return HttpError(507, 19, "The file storage is full")
         case NodeBusy() | Transient():

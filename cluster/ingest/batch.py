@@ -2,13 +2,16 @@
 
 Committer threads take what has gathered. While one batch is being made durable and committed, the next gathers, so
 batches grow with the load by themselves. Waiting on purpose is only worth while another instance is on its way in:
-a lone sender never waits for company.
+a lone sender never waits for company. Beside a batch in flight another one leaves when it is twice as large, or when
+the one in flight takes its time: where PostgreSQL is near, batches side by side cost more processor than they save
+time; where it is far or busy, they double what is stored.
 
 The same instance is never in two batches at a time: the second one waits for the first to end and then finds it
 stored.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -20,6 +23,9 @@ from cluster.failpoints import failpoint
 from cluster.ingest.commit import Outcome, Staged, Stored
 
 _LOG = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 0.005
+"""How long a batch waits for the one in flight to end; with PostgreSQL and disk near, that takes 3 to 5 ms."""
 
 CommitBatch = Callable[[Sequence[Staged]], list[Outcome]]
 
@@ -60,6 +66,7 @@ class GroupCommit:
         self._maximum_wait_seconds = maximum_wait_seconds
         self._waiting: deque[_Ticket] = deque()
         self._in_flight: set[str] = set()
+        self._sizes_in_flight: list[int] = []
         self._changed = threading.Condition()
         self._stopped = False
         self._committers = [
@@ -104,6 +111,7 @@ class GroupCommit:
                 ticket.done.set()
             with self._changed:
                 self._in_flight -= {ticket.staged.instance.public_ids.instance for ticket in batch}
+                self._sizes_in_flight.remove(len(batch))
                 self._changed.notify_all()
             failpoint("answered")
 
@@ -111,19 +119,27 @@ class GroupCommit:
         """The next batch; empty when stopped and nothing is left."""
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._stopped or self._is_any_ready())
-                if not self._is_any_ready():
-                    if not self._waiting:
-                        return []
-                    # What is left waits for its twin in another committer's batch.
-                    self._changed.wait()
+                patience = self._patience()
+                if patience > 0:
+                    self._changed.wait(None if patience == math.inf else patience)
                     continue
+                if not self._waiting:
+                    return []
                 self._wait_for_company()
                 if batch := self._take():
+                    self._sizes_in_flight.append(len(batch))
                     return batch
 
-    def _is_any_ready(self) -> bool:
-        return any(t.staged.instance.public_ids.instance not in self._in_flight for t in self._waiting)
+    def _patience(self) -> float:
+        """Seconds until a batch may leave, or all is done; infinite if that takes somebody else."""
+        ready = [t for t in self._waiting if t.staged.instance.public_ids.instance not in self._in_flight]
+        if not ready:
+            # What is left may wait for its twin in another committer's batch.
+            return 0.0 if self._stopped and not self._waiting else math.inf
+        worthwhile = min(self._maximum_size, 2 * min(self._sizes_in_flight, default=0))
+        if self._stopped or len(ready) >= worthwhile:
+            return 0.0
+        return ready[0].since + _PATIENCE_SECONDS - time.monotonic()
 
     def _wait_for_company(self) -> None:
         if self._stopped or not self._waiting:
