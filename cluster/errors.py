@@ -20,6 +20,7 @@
         ├── StorageFull                no space for the bytes of an instance, or on the database server's disk (53100)
         ├── StorageFailed              the storage area failed otherwise
         ├── UnknownResource            no such resource or attachment
+        ├── UnusableQuery              a search asks for what cannot be searched for
         └── BadDicom                   the sender's data cannot be stored
             ├── NotDicom                   not a DICOM file at all
             ├── TruncatedDicom             ends before it should
@@ -120,6 +121,10 @@ class StorageFailed(Permanent):
 
 class UnknownResource(Permanent):
     """No resource or attachment of that id."""
+
+
+class UnusableQuery(Permanent):
+    """A search asks for something that cannot be searched for; the message says for what."""
 
 
 class BadDicom(Permanent):
