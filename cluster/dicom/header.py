@@ -85,6 +85,11 @@ class DicomInstance:
     expected_instances: int | None
 
 
+def coding_of(transfer_syntax_uid: str) -> Coding:
+    """How elements are laid out in a transfer syntax: explicit VR, little endian, in all but two (PS3.5, Annex A)."""
+    return _CODINGS.get(transfer_syntax_uid, EXPLICIT_LITTLE)
+
+
 def read_part10(stream: BinaryIO, size: int, default_encoding: str = "Latin1") -> DicomInstance:
     """Read the header of the Part 10 file that is `stream` from its offset 0 to `size`, in bytes.
 

@@ -23,6 +23,9 @@ DEFLATED_TRANSFER_SYNTAXES = frozenset(
 """Transfer syntaxes whose data set, not only its pixel data, is one deflated stream (PS3.5, A.5)."""
 
 _PREAMBLE = bytes(128) + b"DICM"
+META_GROUP_AT = len(_PREAMBLE)
+"""Where group 0002 begins."""
+
 _GROUP_LENGTH = 0x00020000
 _TRANSFER_SYNTAX_UID = 0x00020010
 _MAXIMUM_UID_LENGTH = 64
