@@ -9,14 +9,15 @@ SELECT publicId
 
 -- expand_resources --
 -- What the REST API shows of resources of one level; unknown ids give no row. Types of metadata: 1 IndexInSeries,
--- 4 ExpectedNumberOfInstances, 5 ModifiedFrom, 6 AnonymizedFrom, 7 LastUpdate, 18 IsProtected.
+-- 4 ExpectedNumberOfInstances, 5 ModifiedFrom, 6 AnonymizedFrom, 7 LastUpdate, 18 IsProtected; `all_metadata` and
+-- `attachments` say whether more is wanted.
 -- Locks: none that a writer would notice.
 SELECT r.publicId,
        parent.publicId,
        (SELECT json_agg(json_build_array(t.tagGroup, t.tagElement, t.value))
           FROM MainDicomTags t WHERE t.id = r.internalId),
        (SELECT json_object_agg(m.type, m.value)
-          FROM Metadata m WHERE m.id = r.internalId AND m.type IN (1, 4, 5, 6, 7, 18)),
+          FROM Metadata m WHERE m.id = r.internalId AND (%(all_metadata)s OR m.type IN (1, 4, 5, 6, 7, 18))),
        ARRAY(SELECT l.label FROM Labels l WHERE l.id = r.internalId),
        ARRAY(SELECT c.publicId FROM Resources c WHERE c.parentId = r.internalId ORDER BY c.publicId),
        ARRAY(SELECT m.value
@@ -25,7 +26,11 @@ SELECT r.publicId,
        coalesce((SELECT m.value <= to_char((now() - make_interval(secs => %(stable_age)s)) AT TIME ZONE 'UTC',
                                            'YYYYMMDD"T"HH24MISS')
                    FROM Metadata m WHERE m.id = r.internalId AND m.type = 7), true),
-       a.uuid, a.uncompressedSize
+       a.uuid, a.uncompressedSize,
+       CASE WHEN %(attachments)s THEN
+           (SELECT json_agg(json_build_array(f.fileType, f.uuid, f.compressedSize, f.uncompressedSize,
+                                             f.compressedHash, f.uncompressedHash) ORDER BY f.fileType)
+              FROM AttachedFiles f WHERE f.id = r.internalId) END
   FROM Resources r
   LEFT JOIN Resources parent ON parent.internalId = r.parentId
   LEFT JOIN AttachedFiles a ON a.id = r.internalId AND a.fileType = 1 AND r.resourceType = 3

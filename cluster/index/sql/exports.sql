@@ -1,0 +1,16 @@
+-- exports_since --
+-- The first exports behind `since`.
+-- Locks: none that a writer would notice.
+SELECT seq, resourceType, publicId, remoteModality, patientId, studyInstanceUid, seriesInstanceUid, sopInstanceUid, date
+  FROM ExportedResources
+ WHERE seq > %(since)s
+ ORDER BY seq
+ LIMIT %(limit)s
+
+-- last_export --
+-- The last one.
+-- Locks: none that a writer would notice.
+SELECT seq, resourceType, publicId, remoteModality, patientId, studyInstanceUid, seriesInstanceUid, sopInstanceUid, date
+  FROM ExportedResources
+ ORDER BY seq DESC
+ LIMIT 1
