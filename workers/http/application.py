@@ -1,6 +1,6 @@
 """The table of routes."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,16 +10,24 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from cluster.errors import ClusterError
-from workers.http import errors, files, probes, system
+from workers.http import archive, errors, exports, files, find, instance_tags, probes, system, tools, tree
 from workers.http.authentication import Doorkeeper
 from workers.http.changes import get_changes
 from workers.http.expanded import PATHS
+from workers.http.handlers import Handler, Routes, reading
 from workers.http.resources import get_resource, list_resources
 from workers.http.services import Services
 from workers.http.upload import post_instances
 
-Handler = Callable[[Services, Request], Awaitable[Response]]
-BlockingHandler = Callable[[Services, Request], Response]
+TOPICS: tuple[Routes, ...] = (
+    archive.ROUTES,
+    exports.ROUTES,
+    find.ROUTES,
+    instance_tags.ROUTES,
+    tools.ROUTES,
+    tree.ROUTES,
+)
+"""What each topic module adds; several may add methods to one path."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 
@@ -31,15 +39,18 @@ def application(services: Services) -> Starlette:
         "/livez": {"GET": probes.livez, "HEAD": probes.livez},
         "/readyz": {"GET": probes.readyz, "HEAD": probes.readyz},
         "/metrics": {"GET": probes.metrics},
-        "/system": {"GET": _read(system.get_system)},
-        "/statistics": {"GET": _read(system.get_statistics)},
-        "/changes": {"GET": _read(get_changes)},
-        "/instances/{id}/file": {"GET": _read(files.get_file)},
+        "/system": {"GET": reading(system.get_system)},
+        "/statistics": {"GET": reading(system.get_statistics)},
+        "/changes": {"GET": reading(get_changes)},
+        "/instances/{id}/file": {"GET": reading(files.get_file)},
     }
     for path in PATHS.values():
-        routes[f"/{path}"] = {"GET": _read(list_resources)}
-        routes[f"/{path}/{{id}}"] = {"GET": _read(get_resource)}
+        routes[f"/{path}"] = {"GET": reading(list_resources)}
+        routes[f"/{path}/{{id}}"] = {"GET": reading(get_resource)}
     routes["/instances"]["POST"] = post_instances
+    for topic in TOPICS:
+        for path, methods in topic.items():
+            routes.setdefault(path, {}).update(methods)
 
     app = Starlette(
         routes=[_route(services, path, handlers) for path, handlers in routes.items()],
@@ -55,14 +66,6 @@ def application(services: Services) -> Starlette:
     assert isinstance(app.router, Router)
     app.router.redirect_slashes = False
     return app
-
-
-def _read(handler: BlockingHandler) -> Handler:
-    async def in_thread(services: Services, request: Request) -> Response:
-        with services.reads.admit():
-            return await services.reads.run(handler, services, request)
-
-    return in_thread
 
 
 def _route(services: Services, path: str, handlers: Mapping[str, Handler]) -> Route:

@@ -39,7 +39,7 @@ def get_file(services: Services, request: Request) -> Response:
     try:
         return PooledStream.begun(
             services.reads,
-            _pieces(file, attachment, start, stop),
+            pieces(file, attachment, start, stop),
             status=status,
             headers=headers,
             media_type="application/dicom",
@@ -68,7 +68,8 @@ def _range(request: Request, size: int) -> tuple[int, int] | None:
     return start, stop
 
 
-def _pieces(file: BinaryIO, attachment: Attachment, start: int, stop: int) -> Iterator[bytes]:
+def pieces(file: BinaryIO, attachment: Attachment, start: int, stop: int) -> Iterator[bytes]:
+    """The uncompressed bytes of an attachment; all of them if it is stored compressed. Raises StorageFailed."""
     match attachment.compression:
         case Compression.NONE:
             yield from _plain(file, attachment, start, stop)

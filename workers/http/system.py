@@ -28,7 +28,7 @@ def get_system(services: Services, request: Request) -> Response:
             "ApiVersion": API_VERSION,
             "Capabilities": {
                 "HasExtendedChanges": True,
-                "HasExtendedFind": False,
+                "HasExtendedFind": True,
                 "HasKeyValueStores": False,
                 "HasQueues": False,
                 "HasReserveQueueValue": False,

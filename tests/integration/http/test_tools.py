@@ -1,0 +1,58 @@
+"""Small routes, against interop/rest.md 2, 7 and 11."""
+
+import re
+from datetime import UTC, datetime
+
+import psycopg
+
+from tests.integration.http.conftest import Door
+from tests.support.dicom import make_file
+
+
+def test_now(door: Door) -> None:
+    answer = door.client.get("/tools/now")
+    assert answer.headers["content-type"].startswith("text/plain")
+    now = datetime.strptime(answer.text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - now).total_seconds()) < 10
+    assert re.fullmatch(r"[0-9]{8}T[0-9]{6}", door.client.get("/tools/now-local").text)
+
+
+def test_metrics(door: Door) -> None:
+    door.post(make_file())
+    lines = dict(line.split(" ", 1) for line in door.client.get("/tools/metrics-prometheus").text.splitlines())
+    assert lines["orthanc_count_instances"].split(" ")[0] == "1"
+    assert int(lines["orthanc_last_change"].split(" ")[0]) > 0
+
+
+def test_dicom_conformance(door: Door) -> None:
+    assert "1.2.840.10008.5.1.4.1.1.2\n" in door.client.get("/tools/dicom-conformance").text
+
+
+def test_exports(door: Door, database_uri: str) -> None:
+    assert door.client.get("/exports").json() == {"Done": True, "Exports": [], "Last": 0}
+    assert door.client.get("/exports?last").json() == {"Done": True, "Exports": [], "Last": 0}
+    with psycopg.connect(database_uri, autocommit=True) as connection:
+        for number in range(3):
+            connection.execute(
+                "INSERT INTO ExportedResources (resourceType, publicId, remoteModality, patientId, studyInstanceUid,"
+                " seriesInstanceUid, sopInstanceUid, date) VALUES (3, %s, 'PACS', 'P', '1', '2', '3', %s)",
+                (f"id{number}", "20260101T000000"),
+            )
+    page = door.client.get("/exports?limit=2").json()
+    assert page["Exports"][0] == {
+        "Date": "20260101T000000",
+        "ID": "id0",
+        "Path": "/instances/id0",
+        "PatientID": "P",
+        "RemoteModality": "PACS",
+        "ResourceType": "Instance",
+        "SOPInstanceUID": "3",
+        "Seq": 1,
+        "SeriesInstanceUID": "2",
+        "StudyInstanceUID": "1",
+    }
+    assert (page["Done"], page["Last"]) == (False, 2)
+    page = door.client.get("/exports?since=2").json()
+    assert ([export["ID"] for export in page["Exports"]], page["Done"], page["Last"]) == (["id2"], True, 3)
+    assert door.client.get("/exports?last").json()["Exports"][0]["Seq"] == 3
+    assert door.client.get("/exports?since=x&limit=1").json()["Done"] is True
