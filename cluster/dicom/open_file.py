@@ -89,9 +89,10 @@ class DicomFile:
         return reader.data_set(self._scope.position, self._scope.coding)
 
     def header(self) -> Json:
-        """The file meta information, in the same form."""
+        """The file meta information, in the same form; without what is binary, as Orthanc shows it."""
         reader = JsonReader(self._meta, character_set(None, "Ascii"))
-        return reader.data_set(META_GROUP_AT, EXPLICIT_LITTLE, group=0x0002)
+        elements = reader.data_set(META_GROUP_AT, EXPLICIT_LITTLE, group=0x0002)
+        return {number: element for number, element in elements.items() if element["Type"] != "Null"}
 
     def content(self, path: Sequence[str]) -> list[str] | Span:
         """What lies at a path of tags and numbers of items: names of what is there, or a value.

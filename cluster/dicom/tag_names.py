@@ -11,6 +11,9 @@ from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, keyword_
 from cluster.dicom.main_tags import Tag
 
 _HEXADECIMAL = re.compile(r"([0-9a-fA-F]{4})[,-]?([0-9a-fA-F]{4})", re.ASCII)
+_OWN_NAMES = {(0x0002, 0x0000): "FileMetaInformationGroupLength", (0x0010, 0x1000): "OtherPatientIDs"}
+"""Names that Orthanc has whatever DCMTK's dictionary says."""
+
 _UNKNOWN = "Unknown Tag & Data"
 _MAXIMUM_NAME_LENGTH = 64
 
@@ -31,8 +34,10 @@ def parse_tag(text: str) -> Tag | None:
 def keyword_of(tag: Tag) -> str:
     """Name of a tag in DCMTK's dictionary, hence in Orthanc: the standard's keyword, marked if it is retired."""
     group, element = tag
+    if tag in _OWN_NAMES:
+        return _OWN_NAMES[tag]
     if element == 0:
-        return "GenericGroupLength"
+        return "PrivateGroupLength" if group & 1 else "GenericGroupLength"
     if group & 1 and 0x10 <= element <= 0xFF:
         return "PrivateCreator"
     number = group << 16 | element

@@ -139,8 +139,9 @@ class Conditions:
         steps = range(1, level - anchor)
         joins = [piece("children", child=_below(step), parent=_below(step - 1)) for step in steps]
         below = _below(level - anchor - 1)
-        where = piece("tag_below", joins=sql.SQL("\n").join(joins), below=below, resource=self._reach(anchor), **parts)
-        self._wheres.append(where)
+        name = "identifier_below" if table == "DicomIdentifiers" else "tag_below"
+        parts |= {"joins": sql.SQL("\n").join(joins), "below": below, "resource": self._reach(anchor)}
+        self._wheres.append(piece(name, **parts))
 
     def _add_metadata(self, kind: int, constraint: Constraint) -> None:
         alias = self._alias()

@@ -81,13 +81,13 @@ def get_patient_module(services: Services, request: Request) -> Response:
 
 
 def get_shared_tags(services: Services, request: Request) -> Response:
-    """Tags that have the same value in all instances; all their files are read."""
+    """Texts that are the same in all instances, whose files are all read. No sequences, and nothing binary."""
     services.require_ready()
     shared: dict[str, Any] | None = None
     for _, attachment in files_below(services.database, _level(request), request.path_params["id"]):
         elements = tags_of_attachment(services, attachment)
         if shared is None:
-            shared = elements
+            shared = {number: element for number, element in elements.items() if element["Type"] == "String"}
         shared = {number: element for number, element in shared.items() if elements.get(number) == element}
     return json_answer(formatted(shared or {}, request))
 

@@ -29,14 +29,21 @@ JOIN Resources {parent} ON {parent}.internalId = {child}.parentId
 JOIN {tags} {alias} ON {alias}.id = {resource}.internalId
      AND {alias}.tagGroup = {group} AND {alias}.tagElement = {element} AND {test}
 
--- tag_below --
--- Piece: some resource below has a tag with a certain value; `joins` leads from the children on.
+-- identifier_below --
+-- Piece: some resource below has an identifier with a certain value; `joins` leads from the children on.
 AND EXISTS (SELECT 1 FROM Resources c {joins}
                      JOIN {tags} t ON t.id = {below}.internalId AND t.tagGroup = {group} AND t.tagElement = {element}
              WHERE c.parentId = {resource}.internalId AND {test})
 
+-- tag_below --
+-- Piece: the same for other main tags, which have no index by value: LIMIT keeps the planner from reading all of them
+-- before it looks at the first resource.
+AND (SELECT true FROM Resources c {joins}
+                 JOIN {tags} t ON t.id = {below}.internalId AND t.tagGroup = {group} AND t.tagElement = {element}
+      WHERE c.parentId = {resource}.internalId AND {test} LIMIT 1)
+
 -- children --
--- Piece: of tag_below.
+-- Piece: of the two before.
 JOIN Resources {child} ON {child}.parentId = {parent}.internalId
 
 -- metadata --
