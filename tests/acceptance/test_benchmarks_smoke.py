@@ -38,6 +38,7 @@ def test_schema_upgrade(tmp_path):
         ("scale_out", ["mixes", "nodes"], "dcmtk"),
         ("memory", ["dicom", "http"], ""),
         ("import_files", ["import"], "orthanc"),
+        ("rest_reads", ["reads"], ""),
     ],
 )
 def test_parts_of_ingest(name, parts, needed, tmp_path):

@@ -1,0 +1,1 @@
+"""How long routes that read take on a large index."""
