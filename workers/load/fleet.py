@@ -6,7 +6,7 @@ caller has threads. Each sender has a pipe of its own, so one that dies cannot t
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 
@@ -30,6 +30,13 @@ class Fleet:
         """Let all of them begin."""
         for pipe in self._processes:
             pipe.send("go")
+
+    def stop(self) -> None:
+        """Let each of them end with the instance that it is at."""
+        for pipe in self._processes:
+            # One that has finished hears nothing any more.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                pipe.send("stop")
 
     def reports(self) -> Iterator[list[Delivery]]:
         """What the senders report, as it comes, until all have finished; empty lists when nothing came for a while.

@@ -21,6 +21,9 @@ from workers.load.studies import SIZES
 from workers.load.synthetic import TRANSFER_SYNTAXES, SyntheticInstance
 from workers.storescu import Association, AssociationEnded, NotNegotiated
 
+NO_ASSOCIATION = "no association: "
+"""How the reason begins where nothing of the instance was sent."""
+
 _REPORT_SECONDS = 0.1
 _ANSWER_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -72,14 +75,16 @@ class Sender:
         self._target = self._home
         self._study = ""
 
-    def run(self, report: Callable[[Delivery], None]) -> None:
-        """Send everything; `report` gets each instance once, when its fate is known.
+    def run(self, report: Callable[[Delivery], None], stopped: Callable[[], bool] = lambda: False) -> None:
+        """Send everything, or what there is until `stopped()`; `report` gets each instance once its fate is known.
 
         Raises GaveUp after reporting the instance that used up its time limit.
         """
         assignment = self._assignment
         try:
             for instance in instances_of(assignment.portion, size=assignment.size, seed=assignment.seed):
+                if stopped():
+                    return
                 if instance.study_instance_uid != self._study:
                     self._study = instance.study_instance_uid
                     self._end_association()
@@ -130,7 +135,10 @@ class Sender:
         begun = time.monotonic()
         try:
             association = self._association or self._associate()
-            begun = time.monotonic()
+        except AssociationEnded as error:
+            return None, f"{NO_ASSOCIATION}{error}", begun
+        begun = time.monotonic()
+        try:
             status = association.store(
                 instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid, instance.data_set
             )
@@ -176,7 +184,7 @@ def _pause(failures: int, deadline: float) -> None:
 def main(assignment: Assignment, parent: Connection) -> None:
     """Body of a sender's process. Waits for a word from `parent`, then sends it lists of deliveries, then None.
 
-    A parent that is gone ends the sender at its next report.
+    A second word ends it after the instance that it is at. A parent that is gone ends the sender at its next report.
     """
     # Ctrl-C reaches the whole process group; what happens then is the parent's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -195,7 +203,7 @@ def main(assignment: Assignment, parent: Connection) -> None:
         parent.send([])
         parent.recv()
         with suppress(GaveUp):
-            Sender(assignment).run(report)
+            Sender(assignment).run(report, stopped=parent.poll)
         parent.send(waiting)
         parent.send(None)
     except (BrokenPipeError, ConnectionResetError, EOFError):
