@@ -20,6 +20,7 @@
         ├── StorageFull                no space for the bytes of an instance, or on the database server's disk (53100)
         ├── StorageFailed              the storage area failed otherwise
         ├── UnknownResource            no such resource or attachment
+        ├── RevisionConflict           somebody else changed what was to be changed
         ├── UnusableQuery              a search asks for what cannot be searched for
         └── BadDicom                   the sender's data cannot be stored
             ├── NotDicom                   not a DICOM file at all
@@ -121,6 +122,10 @@ class StorageFailed(Permanent):
 
 class UnknownResource(Permanent):
     """No resource or attachment of that id."""
+
+
+class RevisionConflict(Permanent):
+    """Metadata or an attachment is not, or no longer, what the writer takes it for."""
 
 
 class UnusableQuery(Permanent):

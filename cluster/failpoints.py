@@ -10,6 +10,11 @@ The failpoints of the way of one instance, in order:
 ``rows_written``    the transaction has done everything but COMMIT
 ``rows_committed``  COMMIT has returned, nobody was told
 ``answered``        the outcome was handed to the senders' threads
+
+Those of the way of a deletion:
+
+``resource_deleted``   the rows are gone for good, the files are there, nobody was told
+``removals_claimed``   this process has taken files upon itself, and removed none
 """
 
 import os
@@ -19,7 +24,9 @@ from collections.abc import Mapping
 
 from cluster.errors import ConfigurationError, DatabaseUnavailable
 
-NAMES = frozenset({"bytes_written", "bytes_durable", "rows_written", "rows_committed", "answered"})
+INGEST = frozenset({"bytes_written", "bytes_durable", "rows_written", "rows_committed", "answered"})
+DELETION = frozenset({"resource_deleted", "removals_claimed"})
+NAMES = INGEST | DELETION
 
 _lock = threading.Lock()
 _armed: dict[str, tuple[str, int]] = {}

@@ -1,6 +1,7 @@
 """What keeps the index cheap to read, done beside the writers (interop/schema.md 11, "Housekeeping thread").
 
-Every process may run it: the functions of the schema skip what another session is working on.
+Every process may run it: counts skip what another session is working on, files are claimed, and what must happen once
+is done by one session at a time.
 """
 
 import logging
@@ -11,7 +12,10 @@ from collections.abc import Callable
 from cluster import telemetry
 from cluster.database import Database
 from cluster.errors import ClusterError
+from cluster.index.stable import log_stable_resources
 from cluster.index.statistics import count_missing_children, fold_statistics, recount_children
+from cluster.ingest.removal import remove_files
+from cluster.storage.area import StorageArea
 
 _LOG = logging.getLogger(__name__)
 
@@ -19,11 +23,19 @@ MISSING_CHILD_COUNTS_PER_PASS = 1000
 """Rows of an upgraded database that get their first child count in one pass."""
 
 
+DEFAULT_STABLE_AGE_SECONDS = 60
+"""In place of a StableAge below 1 (interop/ingest.md 5)."""
+
+
 class Housekeeping:
     """One thread that tidies up every `interval_seconds` until it is stopped; a failure is logged and tried again."""
 
-    def __init__(self, database: Database, interval_seconds: float) -> None:
+    def __init__(
+        self, database: Database, storage: StorageArea, interval_seconds: float, stable_age_seconds: float
+    ) -> None:
         self._database = database
+        self._storage = storage
+        self._stable_age_seconds = stable_age_seconds if stable_age_seconds >= 1 else DEFAULT_STABLE_AGE_SECONDS
         self._interval_seconds = interval_seconds
         self._missing_child_counts = True
         self._stopping = threading.Event()
@@ -49,6 +61,8 @@ class Housekeeping:
             self._task("count_missing_children", self._count_missing_children)
         self._task("fold_statistics", lambda: fold_statistics(self._database))
         self._task("recount_children", lambda: recount_children(self._database))
+        self._task("log_stable_resources", lambda: log_stable_resources(self._database, self._stable_age_seconds))
+        self._task("remove_files", lambda: remove_files(self._database, self._storage, self._stopping.is_set))
 
     def _count_missing_children(self) -> None:
         # Looking for such rows reads the whole table: never again once there are none, as new rows have their count.

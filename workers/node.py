@@ -110,7 +110,12 @@ def _close(door: StoreScp | HttpServer, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _housekeeping(settings: Settings, intake: Intake) -> Iterator[None]:
-    housekeeping = Housekeeping(intake.database, settings.postgresql.housekeeping_interval_seconds)
+    housekeeping = Housekeeping(
+        intake.database,
+        intake.storage,
+        settings.postgresql.housekeeping_interval_seconds,
+        settings.stable_age_seconds,
+    )
     housekeeping.start()
     try:
         yield

@@ -10,6 +10,7 @@ from cluster.config.dicom import DicomSettings
 from cluster.config.http import HttpSettings
 from cluster.config.options import Folder, Options, Text
 from cluster.config.postgresql import PostgreSQLSettings
+from cluster.config.user_types import UserContentType, UserMetadata
 from cluster.errors import ConfigurationError
 
 # interop/tags.md, "DefaultEncoding values".
@@ -55,6 +56,13 @@ class Settings(Options):
     overwrite_instances: OverwriteInstances = Field(default="Never", validation_alias="OverwriteInstances")
     sync_storage_area: bool = Field(default=True, validation_alias="SyncStorageArea")
     store_md5_for_attachments: bool = Field(default=True, validation_alias="StoreMD5ForAttachments")
+    check_revisions: bool = Field(default=False, validation_alias="CheckRevisions")
+    maximum_storage_size: int = Field(default=0, ge=0, validation_alias="MaximumStorageSize")
+    maximum_patient_count: int = Field(default=0, ge=0, validation_alias="MaximumPatientCount")
+    maximum_storage_mode: Literal["Recycle", "Reject"] = Field(default="Recycle", validation_alias="MaximumStorageMode")
+    stable_age_seconds: int = Field(default=60, validation_alias="StableAge")
+    user_metadata: UserMetadata = Field(default_factory=dict, validation_alias="UserMetadata")
+    user_content_type: UserContentType = Field(default_factory=dict, validation_alias="UserContentType")
     dicom: DicomSettings = Field(default_factory=DicomSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     postgresql: PostgreSQLSettings = Field(default_factory=PostgreSQLSettings)
@@ -64,6 +72,8 @@ class Settings(Options):
     def _possible(self) -> Self:
         if self.http.server_enabled and self.dicom.server_enabled and self.http.port == self.dicom.port:
             raise ConfigurationError("HttpPort", "must differ from DicomPort")
+        if self.check_revisions and not self.store_md5_for_attachments:
+            raise ConfigurationError("CheckRevisions", "needs StoreMD5ForAttachments, as an ETag names the MD5")
         if self.postgresql.lock and self.cluster.ingest_processes > 1:
             raise ConfigurationError("PostgreSQL.Lock", "must be false where Cluster.IngestProcesses is more than 1")
         return self

@@ -38,6 +38,7 @@ TRANSIENT: dict[str, type[ClusterError]] = {
 PERMANENT: dict[str, type[ClusterError]] = {
     "08P01": DatabaseRefused,  # protocol_violation: a bug on one of the two sides, not the network
     "OC001": SchemaMismatch,  # ours: the index was brought to another revision (cluster_store_instances.sql)
+    "OC002": StorageFull,  # ours: the archive has reached its limits (cluster_recycling.sql)
     "53100": StorageFull,  # disk_full, on the database's side
 }
 """Codes that are not what their class is, or that have an error class of their own."""

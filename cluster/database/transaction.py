@@ -63,7 +63,12 @@ class Database:
         def attempt(connection: PooledConnection) -> T:
             with connection.cursor() as cursor:
                 self._begin(cursor, read_only)
-                result = work(cursor)
+                try:
+                    result = work(cursor)
+                except ClusterError:
+                    # The work's own decision, not the server's: nothing has gone wrong that the pool should mend.
+                    cursor.execute("ROLLBACK")
+                    raise
                 return self._commit(cursor, result)
 
         return self._replay(name, attempt)

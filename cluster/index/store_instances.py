@@ -14,6 +14,7 @@ from cluster.dicom.header import DicomInstance
 from cluster.dicom.levels import Level
 from cluster.dicom.main_tags import TagValue
 from cluster.index.enumerations import AttachmentType
+from cluster.index.limits import UNLIMITED, Limits
 
 _SQL = queries("cluster.index", "store_instances.sql")
 
@@ -45,20 +46,27 @@ class StoreResult:
     """UUIDs of attachments that lost their row to overwriting; their files may go now."""
 
 
-def store_instances(database: Database, overwrite: str, batch: Sequence[InstanceRows]) -> StoreResult:
+def store_instances(
+    database: Database, overwrite: str, batch: Sequence[InstanceRows], limits: Limits = UNLIMITED
+) -> StoreResult:
     """Store a batch, in which no instance may occur twice, as one transaction.
 
     Args:
         overwrite: ``Never``, ``Always`` or ``IfChanged`` (option OverwriteInstances).
+        limits: of the archive; where there is one, batches of the whole cluster are stored one at a time.
 
     Raises:
         Transient: the batch could not be stored within the retry budget; CommitUnknown if it may have been.
-        DatabaseRefused, StorageFull: PostgreSQL said no.
+        DatabaseRefused, StorageFull: PostgreSQL said no, or the archive has reached its limits.
     """
-    values = _columns(batch) | {"overwrite": overwrite}
+    values: dict[str, object] = {**_columns(batch), "overwrite": overwrite}
+    name_of_call = "store_instances"
+    if limits.is_set:
+        name_of_call = "store_within_limits"
+        values |= limits.values()
     outcomes: dict[str, str] = {}
     removed: list[str] = []
-    for outcome, name in database.call("store_instances", _SQL["store_instances"], values):
+    for outcome, name in database.call(name_of_call, _SQL[name_of_call], values):
         if outcome == "Removed":
             removed.append(name)
         else:

@@ -8,11 +8,14 @@ from cluster.errors import (
     MissingIdentifier,
     NodeBusy,
     ReferenceMismatch,
+    RevisionConflict,
     StorageFull,
     Transient,
     UnusableIdentifier,
     UnusableQuery,
 )
+
+REVISION_CONFLICT = "A bad revision number was provided, which might indicate conflict between multiple writers"
 
 
 def dimse_status(error: BaseException | None) -> int:
@@ -48,6 +51,8 @@ def http_error(error: BaseException) -> HttpError:
             return HttpError(400, 15, "Bad file format")
         case UnusableQuery():
             return HttpError(400, 8, "Bad request")
+        case RevisionConflict():
+            return HttpError(409, 43, REVISION_CONFLICT)
         case StorageFull():
             return HttpError(507, 19, "The file storage is full")
         case NodeBusy() | Transient():

@@ -20,6 +20,7 @@ from cluster.dicom.header import DicomInstance
 from cluster.dicom.public_ids import PublicIds
 from cluster.errors import ClusterError, CommitUnknown, Permanent
 from cluster.failpoints import failpoint
+from cluster.index.limits import UNLIMITED, Limits
 from cluster.index.store_instances import InstanceRows, StoreResult, store_instances
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
@@ -52,7 +53,9 @@ class Stored:
 Outcome = Stored | ClusterError
 
 
-def commit_batch(database: Database, storage: StorageArea, overwrite: str, batch: Sequence[Staged]) -> list[Outcome]:
+def commit_batch(
+    database: Database, storage: StorageArea, overwrite: str, batch: Sequence[Staged], limits: Limits = UNLIMITED
+) -> list[Outcome]:
     """Store a batch, in which no instance occurs twice; outcomes in its order. Raises nothing but bugs.
 
     A Permanent error of the database may be the fault of one instance, so each is then tried alone.
@@ -64,7 +67,7 @@ def commit_batch(database: Database, storage: StorageArea, overwrite: str, batch
         failpoint("bytes_durable")
         durable = time.monotonic()
         telemetry.phase_seconds.labels("bytes").observe(durable - started)
-        result = store_instances(database, overwrite, [_rows(staged) for staged in batch])
+        result = store_instances(database, overwrite, [_rows(staged) for staged in batch], limits)
         failpoint("rows_committed")
         telemetry.phase_seconds.labels("rows").observe(time.monotonic() - durable)
     except CommitUnknown as error:
@@ -73,7 +76,9 @@ def commit_batch(database: Database, storage: StorageArea, overwrite: str, batch
         return [error] * len(batch)
     except Permanent as error:
         if len(batch) > 1:
-            return [outcome for staged in batch for outcome in commit_batch(database, storage, overwrite, [staged])]
+            return [
+                outcome for staged in batch for outcome in commit_batch(database, storage, overwrite, [staged], limits)
+            ]
         return _refused(batch, error)
     except ClusterError as error:
         return _refused(batch, error)

@@ -16,6 +16,7 @@ from cluster.database import Database
 from cluster.dicom.header import DicomInstance, read_part10
 from cluster.errors import ClusterError, NodeBusy, ReferenceMismatch
 from cluster.failpoints import arm, failpoint
+from cluster.index.limits import Limits
 from cluster.ingest.batch import GroupCommit
 from cluster.ingest.commit import Outcome, Staged, Stored, commit_batch
 from cluster.ingest.origin import Origin
@@ -33,6 +34,7 @@ class Intake:
         self.database = database
         self.storage = storage
         self._settings = settings
+        self._limits = Limits.of(settings)
         self._receiving = 0  # their bytes are still coming
         self._in_hand = 0  # not answered yet
         self._draining = False
@@ -94,7 +96,8 @@ class Intake:
         self.database.close()
 
     def _commit_batch(self, batch: Sequence[Staged]) -> list[Outcome]:
-        return commit_batch(self.database, self.storage, self._settings.overwrite_instances, batch)
+        overwrite = self._settings.overwrite_instances
+        return commit_batch(self.database, self.storage, overwrite, batch, self._limits)
 
     def _store(self, staged: Staged) -> Stored:
         return self._group.store(staged)

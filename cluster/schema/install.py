@@ -14,9 +14,15 @@ from cluster.schema.revision import REVISION, Finding, observe
 from cluster.schema.steps import TRIGRAM, routines, text
 
 INSTALL = "install.sql"
-CLUSTER = ("cluster.sql", "cluster_store_instances.sql")
+CLUSTER = (
+    "cluster.sql",
+    "cluster_removals.sql",
+    "cluster_store_instances.sql",
+    "cluster_recycling.sql",
+    "cluster_stable.sql",
+)
 
-CLUSTER_VERSION = 3
+CLUSTER_VERSION = 4
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 

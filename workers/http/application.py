@@ -10,7 +10,22 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from cluster.errors import ClusterError
-from workers.http import archive, errors, exports, files, find, instance_tags, probes, system, tools, tree
+from workers.http import (
+    archive,
+    attachments,
+    deletion,
+    errors,
+    exports,
+    files,
+    find,
+    instance_tags,
+    labels,
+    metadata,
+    probes,
+    system,
+    tools,
+    tree,
+)
 from workers.http.authentication import Doorkeeper
 from workers.http.changes import get_changes
 from workers.http.expanded import PATHS
@@ -21,9 +36,13 @@ from workers.http.upload import post_instances
 
 TOPICS: tuple[Routes, ...] = (
     archive.ROUTES,
+    attachments.ROUTES,
+    deletion.ROUTES,
     exports.ROUTES,
     find.ROUTES,
     instance_tags.ROUTES,
+    labels.ROUTES,
+    metadata.ROUTES,
     tools.ROUTES,
     tree.ROUTES,
 )

@@ -14,6 +14,10 @@ from workers.http.threads import ThreadPool
 UPLOAD_THREADS = 32
 UPLOADS_WAITING = 64
 
+# Writes other than uploads are short, but for the deletion of a large study.
+WRITE_THREADS = 4
+WRITES_WAITING = 256
+
 # Reads wait for one of the few connections of the pool; more threads than this would wait with them.
 READ_THREADS = 8
 READS_WAITING = 256
@@ -35,6 +39,7 @@ class Services:
     """Whether this node was ready once."""
     uploads: ThreadPool = field(default_factory=lambda: ThreadPool("upload", UPLOAD_THREADS, UPLOADS_WAITING))
     reads: ThreadPool = field(default_factory=lambda: ThreadPool("read", READ_THREADS, READS_WAITING))
+    writes: ThreadPool = field(default_factory=lambda: ThreadPool("write", WRITE_THREADS, WRITES_WAITING))
     scrapes: ThreadPool = field(default_factory=lambda: ThreadPool("scrape", 1, 8))
 
     def require_ready(self) -> None:
@@ -45,5 +50,5 @@ class Services:
 
     def close(self) -> None:
         """Let the threads go."""
-        for pool in (self.uploads, self.reads, self.scrapes):
+        for pool in (self.uploads, self.reads, self.writes, self.scrapes):
             pool.close()

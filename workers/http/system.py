@@ -33,20 +33,20 @@ def get_system(services: Services, request: Request) -> Response:
                 "HasQueues": False,
                 "HasReserveQueueValue": False,
             },
-            "CheckRevisions": False,
+            "CheckRevisions": settings.check_revisions,
             "DatabaseBackendPlugin": "orthanc-cluster",  # null would mean SQLite
             "DatabaseServerIdentifier": settings.cluster.node_name,
             "DatabaseVersion": DATABASE_VERSION,
             "DicomAet": settings.dicom.aet,
             "DicomPort": settings.dicom.port,
-            "HasLabels": False,  # they are shown, but there are no routes to change them
+            "HasLabels": True,
             "HttpPort": request.scope["server"][1],
             "IngestTranscoding": "",
             "IsHttpServerSecure": False,
             "MainDicomTags": {TYPES[level]: SIGNATURES[level] for level in Level},
-            "MaximumPatientCount": 0,
-            "MaximumStorageMode": "Reject",  # nothing is ever recycled
-            "MaximumStorageSize": 0,
+            "MaximumPatientCount": settings.maximum_patient_count,
+            "MaximumStorageMode": settings.maximum_storage_mode,
+            "MaximumStorageSize": settings.maximum_storage_size,
             "Name": settings.name,
             "OverwriteInstances": settings.overwrite_instances != "Never",
             "OverwriteInstancesMode": settings.overwrite_instances,
@@ -56,7 +56,7 @@ def get_system(services: Services, request: Request) -> Response:
             "StorageAreaPlugin": None,
             "StorageCompression": False,
             "StoreMD5ForAttachments": settings.store_md5_for_attachments,
-            "UserMetadata": {},
+            "UserMetadata": dict(settings.user_metadata),
             "Version": version("orthanc-cluster"),
         }
     )

@@ -13,3 +13,19 @@ SELECT outcome, name
            %(attachment_resources)s::integer[], %(attachment_types)s::integer[], %(attachment_uuids)s::text[],
            %(attachment_sizes)s::bigint[], %(attachment_hashes)s::text[],
            %(expected_resources)s::integer[], %(expected_counts)s::integer[])
+
+-- store_within_limits --
+-- The same where the archive has limits, which may take old patients away; see schema/sql/cluster_recycling.sql.
+-- Locks: an advisory lock, patients that are recycled, then as store_instances, until commit.
+SELECT outcome, name
+  FROM cluster.store_within_limits(
+           %(maximum_size)s::bigint, %(maximum_patients)s::bigint, %(recycles)s::boolean, %(overwrite)s::text,
+           %(resource_levels)s::integer[], %(resource_public_ids)s::text[], %(resource_parents)s::integer[],
+           %(tag_resources)s::integer[], %(tag_groups)s::integer[], %(tag_elements)s::integer[],
+           %(tag_values)s::text[],
+           %(identifier_resources)s::integer[], %(identifier_groups)s::integer[], %(identifier_elements)s::integer[],
+           %(identifier_values)s::text[],
+           %(metadata_resources)s::integer[], %(metadata_types)s::integer[], %(metadata_values)s::text[],
+           %(attachment_resources)s::integer[], %(attachment_types)s::integer[], %(attachment_uuids)s::text[],
+           %(attachment_sizes)s::bigint[], %(attachment_hashes)s::text[],
+           %(expected_resources)s::integer[], %(expected_counts)s::integer[])

@@ -12,7 +12,7 @@
 -- a value gets the time of the transaction. Rows of tags, identifiers and metadata are written for new resources only.
 --
 -- Result: ('Success' | 'AlreadyStored', public id of an instance), and ('Removed', uuid) for each attachment that lost
--- its row, whose file the caller removes after COMMIT.
+-- its row, whose file the caller may remove after COMMIT; cluster.removed_attachments remembers it, should nobody do so.
 --
 -- Raises serialization_failure when another session stored or deleted one of the resources in between, and OC001 when
 -- the index was brought to another revision: this function knows one.
@@ -51,9 +51,10 @@ DECLARE
     lvl integer;
 BEGIN
     -- Instances that are in the index already. One that carries our own attachment is this very batch, committed by
-    -- an attempt whose answer was lost.
+    -- an attempt whose answer was lost. If that attachment has been removed since, it stays so: its file is going.
     FOR existing IN
-        SELECT w.number, res.internalId, w.public_id, a.uuid IS NOT DISTINCT FROM mine.uuid AS own,
+        SELECT w.number, res.internalId, w.public_id, a.uuid IS NOT DISTINCT FROM mine.uuid
+               OR EXISTS (SELECT FROM cluster.removed_attachments d WHERE d.uuid = mine.uuid) AS own,
                a.uncompressedHash <> '' AND a.uncompressedHash = mine.hash AS unchanged
           FROM unnest(resource_levels, resource_public_ids) WITH ORDINALITY AS w (level, public_id, number)
           JOIN Resources res ON res.publicId = w.public_id AND res.resourceType + 0 = 3
@@ -76,8 +77,24 @@ BEGIN
                 RAISE serialization_failure
                     USING MESSAGE = 'a resource to be overwritten was changed by another session';
             END;
+            INSERT INTO cluster.removed_attachments (uuid)
+            SELECT d.uuid FROM DeletedFiles d ON CONFLICT (uuid) DO NOTHING;
             RETURN QUERY SELECT 'Removed', d.uuid::text FROM DeletedFiles d;
         END IF;
+    END LOOP;
+
+    -- Not in the index any more: stored by such an attempt, and deleted since. Not before the look above, which would
+    -- not see a deletion that commits in between.
+    FOR r IN SELECT w.number, w.public_id
+               FROM unnest(attachment_resources, attachment_uuids) AS mine (resource, uuid)
+               JOIN cluster.removed_attachments d ON d.uuid = mine.uuid
+               JOIN unnest(resource_public_ids) WITH ORDINALITY AS w (public_id, number) ON w.number = mine.resource
+              WHERE needed[mine.resource]
+    LOOP
+        needed[r.number] := false;
+        outcome := 'Success';
+        name := r.public_id;
+        RETURN NEXT;
     END LOOP;
 
     -- Resources has been touched: no switch of the schema can commit before this transaction ends, and one that

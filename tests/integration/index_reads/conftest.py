@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,11 +15,14 @@ from cluster.dicom.public_ids import PublicIds
 from cluster.index.store_instances import InstanceRows, store_instances
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
+from cluster.storage.filesystem import FilesystemStorageArea
 from tests.support.dicom import make_file
 from tests.support.settings import settings_for
+from workers.housekeeping import Housekeeping
 
 Store = Callable[..., PublicIds]
 Sql = Callable[..., list[tuple[Any, ...]]]
+Keep = Callable[[float], Housekeeping]
 
 
 @pytest.fixture
@@ -52,6 +56,12 @@ def store(database: Database) -> Store:
         return rows.instance.public_ids
 
     return one
+
+
+@pytest.fixture
+def housekeeping(database: Database, storage_directory: Path) -> Keep:
+    """`housekeeping(seconds)` is not started yet; what becomes stable does so after a minute."""
+    return lambda seconds: Housekeeping(database, FilesystemStorageArea(storage_directory), seconds, 60)
 
 
 def instance_rows(**keywords: Any) -> InstanceRows:

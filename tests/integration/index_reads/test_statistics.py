@@ -16,8 +16,7 @@ from cluster.index.statistics import (
     recount_children,
 )
 from cluster.index.store_instances import store_instances
-from tests.integration.index_reads.conftest import Sql, Store, instance_rows
-from workers.housekeeping import Housekeeping
+from tests.integration.index_reads.conftest import Keep, Sql, Store, instance_rows
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -55,7 +54,7 @@ def test_exact_before_and_after_folding_and_after_deletion(database: Database, s
     assert read_statistics(database) == counted(sql)
 
 
-def test_exact_while_others_write_and_fold(database: Database, sql: Sql) -> None:
+def test_exact_while_others_write_and_fold(database: Database, sql: Sql, housekeeping: Keep) -> None:
     batches = [[instance_rows(PatientID=f"P{n}") for _ in range(4)] for n in range(20)]
 
     def write() -> None:
@@ -63,7 +62,7 @@ def test_exact_while_others_write_and_fold(database: Database, sql: Sql) -> None
             store_instances(database, "Never", batch)
 
     writers = ThreadPoolExecutor(1)
-    keepers = [Housekeeping(database, 0.001) for _ in range(2)]
+    keepers = [housekeeping(0.001) for _ in range(2)]
     for keeper in keepers:
         keeper.start()
     writing = writers.submit(write)
@@ -105,10 +104,10 @@ def test_child_counts_of_an_upgraded_database_are_filled(database: Database, sto
     assert count_missing_children(database, 2) == 0
 
 
-def test_housekeeping_does_everything_at_its_first_pass(database: Database, store: Store, sql: Sql) -> None:
+def test_housekeeping_does_everything_at_its_first_pass(store: Store, sql: Sql, housekeeping: Keep) -> None:
     store()
     sql("UPDATE Resources SET childCount = NULL WHERE resourceType = 0")
-    keeper = Housekeeping(database, 3600)
+    keeper = housekeeping(3600)
     keeper.start()
     eventually(
         lambda: (
@@ -123,11 +122,11 @@ def test_housekeeping_does_everything_at_its_first_pass(database: Database, stor
 
 
 def test_a_failure_is_logged_and_tried_again(
-    database: Database, store: Store, sql: Sql, caplog: pytest.LogCaptureFixture
+    store: Store, sql: Sql, housekeeping: Keep, caplog: pytest.LogCaptureFixture
 ) -> None:
     store()
     sql("ALTER FUNCTION UpdateStatistics RENAME TO Elsewhere")
-    keeper = Housekeeping(database, 0.01)
+    keeper = housekeeping(0.01)
     with caplog.at_level(logging.WARNING):
         keeper.start()
         eventually(lambda: "fold_statistics failed" in caplog.text)
@@ -138,5 +137,5 @@ def test_a_failure_is_logged_and_tried_again(
     keeper.stop()
 
 
-def test_housekeeping_that_never_started_can_be_stopped(database: Database) -> None:
-    Housekeeping(database, 1).stop()
+def test_housekeeping_that_never_started_can_be_stopped(housekeeping: Keep) -> None:
+    housekeeping(1).stop()

@@ -1,0 +1,182 @@
+"""Two nodes delete and store parts of the same study at the same time; trees, counters and files stay exact."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.support.dicom import make_file
+from tests.support.invariants import assert_exact, rows_and_files
+from tests.support.nodes import NodeProcess
+from workers.local.children import wait_until
+
+WORKERS, ROUNDS = 5, 12
+
+StartNodes = Callable[..., list[NodeProcess]]
+
+
+@pytest.fixture
+def start_nodes(tmp_path: Path, database_uri: str, storage_directory: Path) -> Iterator[StartNodes]:
+    """`start_nodes(**options)` starts two nodes; when they have ended, nothing may have run into a permanent error."""
+    started: list[NodeProcess] = []
+
+    def start(**options: object) -> list[NodeProcess]:
+        for name in ("a", "b"):
+            node = NodeProcess(name, tmp_path, database_uri, storage_directory, **options)
+            started.append(node)
+            node.start()
+        return started
+
+    yield start
+    for node in started:
+        if node.process.running:
+            node.process.terminate()
+        assert "Traceback" not in node.log.read_text("utf-8")
+
+
+@pytest.fixture
+def connection(database_uri: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database_uri, autocommit=True) as connection:
+        yield connection
+
+
+def instance_file(series: int, instance: int, patient: str = "P1", study: int = 1) -> bytes:
+    return make_file(
+        PatientID=patient,
+        StudyInstanceUID=f"2.25.{study}",
+        SeriesInstanceUID=f"2.25.{study}.{series}",
+        SOPInstanceUID=f"2.25.{study}.{series}.{instance}",
+        InstanceNumber=instance,
+    )
+
+
+def client_of(node: NodeProcess) -> httpx.Client:
+    return httpx.Client(base_url=node.url, timeout=60, trust_env=False)
+
+
+def assert_all_exact(connection: psycopg.Connection, storage_directory: Path) -> None:
+    assert wait_until(lambda: len(set(rows_and_files(connection, storage_directory)[1])) == rows(connection), 20)
+    found, files = rows_and_files(connection, storage_directory)
+    assert found == files
+    assert_exact(connection)
+
+
+def rows(connection: psycopg.Connection) -> int:
+    return connection.execute("SELECT count(*) FROM AttachedFiles").fetchone()[0]
+
+
+@pytest.mark.parametrize("mode", ["ReadCommitted", "Serializable"])
+@pytest.mark.parametrize("shape", ["one series", "series of their own"])
+def test_several_delete_the_last_instance_at_once(
+    start_nodes: StartNodes,
+    connection: psycopg.Connection,
+    database_uri: str,
+    storage_directory: Path,
+    shape: str,
+    mode: str,
+) -> None:
+    # Given workers that each upload and delete a part of one study, in step
+    nodes = start_nodes(PostgreSQL={"EnableIndex": True, "ConnectionUri": database_uri, "TransactionMode": mode})
+    step = threading.Barrier(WORKERS)
+    answers: list[tuple[int, int]] = []
+
+    def work(number: int) -> None:
+        series = 1 if shape == "one series" else number
+        with client_of(nodes[number % 2]) as client:
+            for _ in range(ROUNDS):
+                step.wait()
+                stored = client.post("/instances", content=instance_file(series, number))
+                step.wait()
+                answers.append((stored.status_code, client.delete(stored.json()["Path"]).status_code))
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        list(threads.map(work, range(WORKERS)))
+    # Then every one was stored and deleted, and nothing is left
+    assert answers == [(200, 200)] * WORKERS * ROUNDS
+    assert connection.execute("SELECT count(*) FROM Resources").fetchone() == (0,)
+    assert connection.execute("SELECT count(*) FROM Changes").fetchone() == (0,)
+    assert_all_exact(connection, storage_directory)
+
+
+def test_uploads_against_deletions_of_the_same_series(
+    start_nodes: StartNodes, connection: psycopg.Connection, storage_directory: Path
+) -> None:
+    nodes = start_nodes()
+    ended = threading.Event()
+    series = study = ""
+    with client_of(nodes[0]) as client:
+        stored = client.post("/instances", content=instance_file(1, 1)).json()
+        series, study = stored["ParentSeries"], stored["ParentStudy"]
+
+    def upload(number: int) -> list[int]:
+        with client_of(nodes[number % 2]) as client:
+            return [
+                client.post("/instances", content=instance_file(1 + number % 2, 100 * number + count)).status_code
+                for count in range(40)
+            ]
+
+    def delete(number: int) -> set[int]:
+        seen = set()
+        with client_of(nodes[number % 2]) as client:
+            while not ended.is_set():
+                path = f"/series/{series}" if number else f"/studies/{study}"
+                seen.add(client.delete(path).status_code)
+        return seen
+
+    with ThreadPoolExecutor(6) as threads:
+        deletions = [threads.submit(delete, number) for number in range(2)]
+        uploads = [threads.submit(upload, number) for number in range(4)]
+        statuses = [status for uploaded in uploads for status in uploaded.result()]
+        ended.set()
+        # Then no upload was refused, no deletion failed, and what is left is whole
+        assert statuses == [200] * 160
+        assert set().union(*(deletion.result() for deletion in deletions)) <= {200, 404}
+    assert_all_exact(connection, storage_directory)
+
+
+def test_the_same_resource_is_deleted_once(start_nodes: StartNodes, connection: psycopg.Connection) -> None:
+    nodes = start_nodes()
+    paths = []
+    with client_of(nodes[0]) as client:
+        paths = [client.post("/instances", content=instance_file(1, number)).json()["Path"] for number in range(10)]
+
+    def delete(number: int) -> list[int]:
+        with client_of(nodes[number % 2]) as client:
+            return [client.delete(path).status_code for path in paths]
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(delete, range(4)))
+    for statuses in zip(*answers, strict=True):
+        assert sorted(statuses) == [200, 404, 404, 404]
+    assert connection.execute("SELECT count(*) FROM Resources").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("failpoint", ["resource_deleted", "removals_claimed"])
+def test_a_node_killed_between_commit_and_removal_leaves_no_file(
+    tmp_path: Path, database_uri: str, storage_directory: Path, connection: psycopg.Connection, failpoint: str
+) -> None:
+    # Given a node that dies when the rows are gone and the files are not
+    node = NodeProcess("a", tmp_path, database_uri, storage_directory, cluster={"Failpoints": {failpoint: "kill"}})
+    with node:
+        with client_of(node) as client:
+            paths = [client.post("/instances", content=instance_file(1, number)).json() for number in range(20)]
+            study = paths[0]["ParentStudy"]
+            if failpoint == "resource_deleted":
+                with pytest.raises(httpx.TransportError):
+                    client.delete(f"/studies/{study}")
+            else:
+                assert client.delete(f"/studies/{study}").status_code == 200
+        assert wait_until(lambda: not node.process.running, 20)
+        assert rows(connection) == 0
+        assert len(rows_and_files(connection, storage_directory)[1]) == 20
+        # Its claim, if it had one, ends some time
+        connection.execute("UPDATE cluster.removed_attachments SET lease_until = now() WHERE lease_until IS NOT NULL")
+        # When another one comes
+        node.restart_without_failpoints()
+        # Then the files go
+        assert_all_exact(connection, storage_directory)
+        assert rows_and_files(connection, storage_directory) == (set(), set())

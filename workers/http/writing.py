@@ -1,0 +1,48 @@
+"""How a route that writes is answered: by a thread of its own pool, so that a long deletion keeps no reader waiting."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workers.http.handlers import (
+    MAXIMUM_BODY_BYTES,
+    BlockingHandler,
+    BodyHandler,
+    Handler,
+    JsonHandler,
+    json_of,
+    whole_body,
+)
+from workers.http.services import Services
+
+
+def writing(handler: BlockingHandler) -> Handler:
+    """A route without a body; 503 if the node is not ready."""
+
+    async def in_thread(services: Services, request: Request) -> Response:
+        services.require_ready()
+        with services.writes.admit():
+            return await services.writes.run(handler, services, request)
+
+    return in_thread
+
+
+def writing_body(handler: BodyHandler, maximum: int = MAXIMUM_BODY_BYTES) -> Handler:
+    """The same with a body, which is received first."""
+
+    async def in_thread(services: Services, request: Request) -> Response:
+        services.require_ready()
+        with services.writes.admit():
+            body = await whole_body(request, maximum)
+            return await services.writes.run(handler, services, request, body)
+
+    return in_thread
+
+
+def writing_json(handler: JsonHandler, maximum: int = MAXIMUM_BODY_BYTES) -> Handler:
+    """The same with a body in JSON."""
+    return writing_body(lambda services, request, body: handler(services, request, json_of(body)), maximum)
+
+
+def done() -> Response:
+    """The answer to an action that has nothing to tell."""
+    return Response(b"", media_type="text/plain")
