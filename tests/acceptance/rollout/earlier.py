@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.acceptance.chart.rendering import ROOT
 from tests.support.servers import skip_or_fail
 
-COMMIT = "cacfcdd5"
+COMMIT = "cacfcdda26171d5f276b4435123c27a5fcb40e88"
 """The last one before cluster.store_instances became another function of the same name and arguments (version 3 of our
 own PostgreSQL schema): its nodes go on calling what a later one has put in its place."""
 

@@ -3,8 +3,14 @@
 ``python -m benchmarks.rollout`` is the same with 16 senders and real time. `pytest -s` shows what was measured.
 """
 
+import psycopg
+import pytest
+
 from tests.acceptance.rollout import healing, rollouts
+from tests.acceptance.rollout.earlier import earlier_programs
 from tests.acceptance.rollout.stage import Seen, Stage
+from tests.schema.archive import fill
+from tests.schema.conftest import at_revision
 
 
 def check(seen: Seen) -> None:
@@ -16,9 +22,35 @@ def test_rolling_update(stage: Stage) -> None:
     check(rollouts.rolling_update(stage))
 
 
+def test_upgrade_from_revision_1(stage: Stage) -> None:
+    with psycopg.connect(stage.uri, autocommit=True) as connection:
+        at_revision(connection, "public", 1)
+        fill(connection, 1)
+        # There in every archive of an Orthanc with older indexes, and built again by the upgrade.
+        connection.execute("DROP INDEX DicomIdentifiersIndexValues2")
+    check(rollouts.upgrade(stage))
+
+
+def test_a_hung_pod(stage: Stage) -> None:
+    check(healing.frozen(stage))
+
+
+def test_the_database_away(stage: Stage) -> None:
+    check(healing.database_outage(stage))
+
+
+@pytest.mark.timeout(300)
+def test_redis_away(stage: Stage) -> None:
+    check(healing.redis_outage(stage))
+
+
 def test_more_and_fewer_pods(stage: Stage) -> None:
     check(rollouts.scale(stage))
 
 
 def test_pods_killed_at_random(stage: Stage) -> None:
     check(healing.killed_at_random(stage))
+
+
+def test_an_earlier_version_beside_this_one_and_back(stage: Stage) -> None:
+    check(rollouts.side_by_side(stage, earlier_programs(stage.folder)))
