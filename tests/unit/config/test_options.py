@@ -6,6 +6,7 @@ import pytest
 
 from cluster.config import DicomSettings, HttpSettings, Settings
 from cluster.config.unserved import UnservedOptions
+from cluster.errors import ConfigurationError
 from tests.unit.config.loading import from_json, refusal
 
 WHOLE = "must be a whole number"
@@ -105,7 +106,10 @@ def test_a_wrong_option_of_section_cluster_is_named(key: str, value: Any, reason
 
 
 def test_unknown_options_elsewhere_are_ignored() -> None:
-    assert from_json({"StableAge": 5, "DicomWeb": {"Enable": True}, "name": "x", "files": [], "http": 5}) == Settings()
+    assert (
+        from_json({"JobsHistorySize": 5, "DicomWeb": {"Enable": True}, "name": "x", "files": [], "http": 5})
+        == Settings()
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,10 +118,7 @@ def test_unknown_options_elsewhere_are_ignored() -> None:
         ("StorageCompression", True),
         ("StoreDicom", False),
         ("IngestTranscoding", "1.2.840.10008.1.2.4.70"),
-        ("MaximumStorageSize", 1),
-        ("MaximumPatientCount", 1),
         ("ExtraMainDicomTags", {"Instance": ["Rows"]}),
-        ("CheckRevisions", True),
         ("ReadOnly", True),
         ("AcceptedSopClasses", ["1.2.*"]),
         ("RejectedSopClasses", ["1.2.*"]),
@@ -205,3 +206,39 @@ def test_models_are_frozen_and_can_be_built_by_field_names() -> None:
     assert settings.dicom.aet == "NODE1"
     with pytest.raises(ValueError, match="frozen"):
         settings.name = "other"
+
+
+def test_names_of_users() -> None:
+    settings = from_json(
+        {"UserMetadata": {"Opinion": 1024}, "UserContentType": {"raw": 65535, "page": [1025, "text/html"]}}
+    )
+    assert settings.user_metadata == {"Opinion": 1024}
+    assert settings.user_content_type == {"raw": (65535, "application/octet-stream"), "page": (1025, "text/html")}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("UserMetadata", {"Opinion": 1023}),
+        ("UserMetadata", {"Opinion": 65536}),
+        ("UserMetadata", {"Opinion": "1024"}),
+        ("UserMetadata", {"Opinion": True}),
+        ("UserMetadata", {"1024": 1024}),
+        ("UserMetadata", {"a": 1024, "b": 1024}),
+        ("UserMetadata", [1024]),
+        ("UserContentType", {"raw": [1024]}),
+        ("UserContentType", {"raw": [1024, 5]}),
+        ("UserContentType", {"raw": [1024, "a\nb"]}),
+        ("UserContentType", {"a/b": 1024}),
+        ("MaximumStorageSize", -1),
+        ("MaximumStorageMode", "recycle"),
+    ],
+)
+def test_bad_types_and_limits(key: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=key):
+        from_json({key: value})
+
+
+def test_revisions_need_hashes() -> None:
+    with pytest.raises(ConfigurationError, match="CheckRevisions"):
+        from_json({"CheckRevisions": True, "StoreMD5ForAttachments": False})
