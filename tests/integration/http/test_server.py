@@ -35,7 +35,7 @@ def test_unknown_route(door: Door) -> None:
 def test_methods_that_a_route_does_not_have(door: Door) -> None:
     for method, path in (
         ("PUT", "/instances"),
-        ("DELETE", "/instances/x"),
+        ("PUT", "/instances/x"),
         ("POST", "/instances/x"),
         ("POST", "/patients"),
         ("DELETE", "/changes"),
