@@ -11,6 +11,7 @@ from cluster.config.user_types import FIRST_USER_TYPE
 from cluster.database import Database, Row, queries
 from cluster.dicom.levels import Level
 from cluster.errors import RevisionConflict, UnknownResource
+from cluster.index.attachments import Attachment
 from cluster.index.enumerations import ChangeType
 from cluster.index.limits import Limits
 from cluster.index.revisions import Precondition, Version
@@ -34,15 +35,9 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class AttachedBytes:
-    """What a row says of the bytes; sizes in bytes."""
+class AttachedBytes(Attachment):
+    """What a row says of the bytes, all of it."""
 
-    uuid: str
-    compression: int
-    compressed_size: int
-    size: int
-    md5: str
-    """Of the uncompressed bytes; empty where hashes are switched off."""
     compressed_md5: str
 
 

@@ -73,7 +73,9 @@ def change_form(database: Database, storage: StorageArea, slot: Slot, form: Comp
 
 def content(file: BinaryIO, attached: AttachedBytes) -> Iterator[bytes]:
     """The uncompressed bytes of an attachment in pieces; raises StorageFailed."""
-    return inflated(file, attached.size) if attached.compression == Compression.ZLIB_WITH_SIZE else plain(file)
+    if attached.compression == Compression.ZLIB_WITH_SIZE:
+        return inflated(file, attached.size, attached.uuid)
+    return plain(file)
 
 
 def is_intact(storage: StorageArea, attached: AttachedBytes) -> bool:

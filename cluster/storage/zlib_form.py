@@ -34,8 +34,8 @@ def deflated(file: BinaryIO, size: int) -> Iterator[bytes]:
     yield deflate.flush()
 
 
-def inflated(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """Content of `size` bytes out of its compressed form.
+def inflated(file: BinaryIO, size: int, uuid: str) -> Iterator[bytes]:
+    """Content of `size` bytes out of the compressed form that attachment `uuid` has.
 
     Raises:
         StorageFailed: there is less, or more, than that.
@@ -57,6 +57,6 @@ def inflated(file: BinaryIO, size: int) -> Iterator[bytes]:
             if data:
                 yield data
     except zlib.error as error:
-        raise StorageFailed(f"a compressed attachment cannot be read: {error}") from error
+        raise StorageFailed(f"attachment {uuid} cannot be inflated: {error}") from error
     if left != 0:
-        raise StorageFailed("a compressed attachment has another size than the index says")
+        raise StorageFailed(f"attachment {uuid} inflates to another size than the index says")

@@ -17,9 +17,10 @@ from cluster.index.attachments import Attachment
 from cluster.index.tree import exists
 from workers.http.answers import PooledStream
 from workers.http.errors import BAD_REQUEST, NOT_IMPLEMENTED, Refusal
-from workers.http.expanded import LEVELS, PATHS
+from workers.http.expanded import PATHS
 from workers.http.files import pieces
 from workers.http.handlers import Routes, reading, reading_json
+from workers.http.levels import level_of
 from workers.http.parameters import refuse_unserved
 from workers.http.services import Services
 from workers.http.zip_stream import zip_stream
@@ -68,7 +69,7 @@ def media(services: Services, request: Request) -> Response:
 
 def _archive_of_path(services: Services, request: Request, filename: str) -> Response:
     public_id = request.path_params["id"]
-    if not exists(services.database, LEVELS[request.url.path.split("/")[1]], public_id):
+    if not exists(services.database, level_of(request), public_id):
         return Response(status_code=404)
     return _archive(services, [public_id], filename or f"{public_id}.zip")
 

@@ -1,7 +1,5 @@
-"""GET /instances/{id}/file (interop/rest.md 4; ranges as in RFC 9110 section 14)."""
+"""GET /instances/{id}/file (interop/rest.md 4; ranges: `ranges.py`)."""
 
-import re
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -10,14 +8,12 @@ from starlette.responses import Response
 
 from cluster.errors import StorageFailed
 from cluster.index.attachments import Attachment, Compression, dicom_attachment
+from cluster.storage.zlib_form import PIECE_BYTES, inflated
 from workers.http.answers import PooledStream
-from workers.http.errors import BAD_RANGE, NOT_IMPLEMENTED, Refusal
+from workers.http.errors import NOT_IMPLEMENTED, Refusal
 from workers.http.parameters import refuse_unserved
+from workers.http.ranges import wanted_range
 from workers.http.services import Services
-
-PIECE_BYTES = 256 * 1024
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-_SIZE_PREFIX_BYTES = 8
 
 
 def get_file(services: Services, request: Request) -> Response:
@@ -30,7 +26,7 @@ def get_file(services: Services, request: Request) -> Response:
     status, start, stop = 200, 0, attachment.size
     if attachment.compression == Compression.NONE:
         headers["Accept-Ranges"] = "bytes"
-        wanted = _range(request, attachment.size)
+        wanted = wanted_range(request, attachment.size)
         if wanted is not None:
             status, (start, stop) = 206, wanted
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{attachment.size}"
@@ -50,36 +46,19 @@ def get_file(services: Services, request: Request) -> Response:
         raise
 
 
-def _range(request: Request, size: int) -> tuple[int, int] | None:
-    """First byte and the one behind the last; None for the whole file.
-
-    Raises:
-        Refusal: 416, no such bytes.
-    """
-    match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    # Several ranges, or units we do not know, may be ignored; If-Range cannot match as there is no validator.
-    if match is None or match.groups() == ("", "") or "if-range" in request.headers:
-        return None
-    first, last = match.groups()
-    start = int(first) if first else max(size - int(last), 0)
-    stop = min(int(last) + 1, size) if first and last else size
-    if start >= size or start >= stop:
-        raise Refusal(BAD_RANGE, f"no such bytes: the file has {size}")
-    return start, stop
-
-
 def pieces(file: BinaryIO, attachment: Attachment, start: int, stop: int) -> Iterator[bytes]:
-    """The uncompressed bytes of an attachment; all of them if it is stored compressed. Raises StorageFailed."""
+    """The uncompressed bytes of an attachment from `start` to `stop`. Raises StorageFailed."""
     match attachment.compression:
         case Compression.NONE:
-            yield from _plain(file, attachment, start, stop)
+            yield from stored_pieces(file, attachment, start, stop)
         case Compression.ZLIB_WITH_SIZE:
-            yield from _inflated(file, attachment)
+            yield from _cut(inflated(file, attachment.size, attachment.uuid), start, stop)
         case other:
             raise Refusal(NOT_IMPLEMENTED, f"attachments of compression type {other} are not served")
 
 
-def _plain(file: BinaryIO, attachment: Attachment, start: int, stop: int) -> Iterator[bytes]:
+def stored_pieces(file: BinaryIO, attachment: Attachment, start: int, stop: int) -> Iterator[bytes]:
+    """The bytes of an attachment as they are stored, from `start` to `stop`. Raises StorageFailed."""
     file.seek(start)
     left = stop - start
     while left > 0:
@@ -90,18 +69,13 @@ def _plain(file: BinaryIO, attachment: Attachment, start: int, stop: int) -> Ite
         yield piece
 
 
-def _inflated(file: BinaryIO, attachment: Attachment) -> Iterator[bytes]:
-    """A file that a real Orthanc stored with StorageCompression (interop/enumerations.md, "Compression type 2")."""
-    file.read(_SIZE_PREFIX_BYTES)
-    inflate = zlib.decompressobj()
-    left = attachment.size
-    try:
-        while left > 0:
-            data = inflate.decompress(inflate.unconsumed_tail or file.read(PIECE_BYTES), min(PIECE_BYTES, left))
-            if not data and not inflate.unconsumed_tail and (inflate.eof or not (data := inflate.flush())):
-                raise StorageFailed(f"attachment {attachment.uuid} inflates to less than the index says")
-            left -= len(data)
-            if data:
-                yield data
-    except zlib.error as error:
-        raise StorageFailed(f"attachment {attachment.uuid} cannot be inflated: {error}") from error
+def _cut(content: Iterator[bytes], start: int, stop: int) -> Iterator[bytes]:
+    skipped, left = start, stop - start
+    for piece in content:
+        part = piece[skipped : skipped + left]
+        skipped = max(skipped - len(piece), 0)
+        left -= len(part)
+        if part:
+            yield part
+        if left == 0:
+            return

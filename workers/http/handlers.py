@@ -13,6 +13,7 @@ from starlette.responses import Response
 from workers.http.body import RequestBody
 from workers.http.errors import BAD_JSON, TOO_LARGE, Refusal
 from workers.http.services import Services
+from workers.http.threads import ThreadPool
 
 Handler = Callable[[Services, Request], Awaitable[Response]]
 BlockingHandler = Callable[[Services, Request], Response]
@@ -37,12 +38,17 @@ def reading(handler: BlockingHandler) -> Handler:
 
 def reading_body(handler: BodyHandler, maximum: int = MAXIMUM_BODY_BYTES) -> Handler:
     """The same for a route with a body, which is received first; 503 before that if the node is not ready."""
+    return with_body(lambda services: services.reads, handler, maximum)
+
+
+def with_body(pool: Callable[[Services], ThreadPool], handler: BodyHandler, maximum: int) -> Handler:
+    """Answered by a thread of `pool` once the body is here; 503 before that if the node is not ready."""
 
     async def in_thread(services: Services, request: Request) -> Response:
         services.require_ready()
-        with services.reads.admit():
+        with pool(services).admit():
             body = await whole_body(request, maximum)
-            return await services.reads.run(handler, services, request, body)
+            return await pool(services).run(handler, services, request, body)
 
     return in_thread
 

@@ -14,13 +14,14 @@ from cluster.dicom.open_file import DicomFile, Span
 from cluster.dicom.tag_names import hexadecimal
 from cluster.index.attachments import dicom_attachment
 from cluster.index.tree import files_below
+from cluster.storage.zlib_form import PIECE_BYTES
 from workers.http.answers import PooledStream, json_answer, orthanc_json
 from workers.http.dicom_files import open_dicom, tags_of_attachment
 from workers.http.errors import UNKNOWN_RESOURCE, Refusal
-from workers.http.expanded import LEVELS, PATHS
+from workers.http.expanded import PATHS
 from workers.http.expansion import tags_named
-from workers.http.files import PIECE_BYTES
 from workers.http.handlers import Routes, reading
+from workers.http.levels import level_of
 from workers.http.services import Services
 from workers.http.tag_forms import formatted, simplified_form
 
@@ -72,7 +73,7 @@ def get_content(services: Services, request: Request) -> Response:
 
 def get_module(services: Services, request: Request) -> Response:
     """Tags of the DICOM module of a resource's level, from one of its instances."""
-    return _module(services, request, _level(request))
+    return _module(services, request, level_of(request))
 
 
 def get_patient_module(services: Services, request: Request) -> Response:
@@ -84,7 +85,7 @@ def get_shared_tags(services: Services, request: Request) -> Response:
     """Texts that are the same in all instances, whose files are all read. No sequences, and nothing binary."""
     services.require_ready()
     shared: dict[str, Any] | None = None
-    for _, attachment in files_below(services.database, _level(request), request.path_params["id"]):
+    for _, attachment in files_below(services.database, level_of(request), request.path_params["id"]):
         elements = tags_of_attachment(services, attachment)
         if shared is None:
             shared = {number: element for number, element in elements.items() if element["Type"] == "String"}
@@ -101,7 +102,7 @@ def get_instances_tags(services: Services, request: Request) -> Response:
 def _module(services: Services, request: Request, module: Level) -> Response:
     services.require_ready()
     wanted = {hexadecimal(tag) for tag in MODULES[module]}
-    for _, attachment in files_below(services.database, _level(request), request.path_params["id"], limit=1):
+    for _, attachment in files_below(services.database, level_of(request), request.path_params["id"], limit=1):
         elements = tags_of_attachment(services, attachment, _ignore_length(request))
         of_module = {number: element for number, element in elements.items() if number in wanted}
         return json_answer(formatted(of_module, request))
@@ -110,7 +111,7 @@ def _module(services: Services, request: Request, module: Level) -> Response:
 
 def _instances_tags(services: Services, request: Request) -> Iterator[bytes]:
     before = b"{"
-    for instance, attachment in files_below(services.database, _level(request), request.path_params["id"]):
+    for instance, attachment in files_below(services.database, level_of(request), request.path_params["id"]):
         elements = formatted(tags_of_attachment(services, attachment, _ignore_length(request)), request)
         text = orthanc_json({instance: elements})  # "{", one indented member, "}"
         yield before + text[1 : text.rindex("\n")].encode()
@@ -124,10 +125,6 @@ def _bytes_of(file: DicomFile, span: Span) -> Iterator[bytes]:
     while left > 0 and (piece := file.stream.read(min(PIECE_BYTES, left))):
         left -= len(piece)
         yield piece
-
-
-def _level(request: Request) -> Level:
-    return LEVELS[request.url.path.split("/")[1]]
 
 
 def _ignore_length(request: Request) -> tuple[Tag, ...]:

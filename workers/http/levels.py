@@ -5,15 +5,14 @@ from typing import Any
 from starlette.requests import Request
 
 from cluster.dicom.levels import Level
-from workers.http.expanded import PATHS, TYPES
+from workers.http.expanded import LEVELS, PATHS, TYPES
 
-_BY_PATH = {path: level for level, path in PATHS.items()}
 _BY_NAME = {name.lower(): level for names in (TYPES, PATHS) for level, name in names.items()}
 
 
 def level_of(request: Request) -> Level:
     """Of the resource that the path of a request begins with."""
-    return _BY_PATH[request.url.path.split("/")[1]]
+    return LEVELS[request.url.path.split("/")[1]]
 
 
 def level_named(name: Any) -> Level | None:

@@ -13,8 +13,9 @@ from cluster.index.conditions import is_in_index
 from cluster.index.constraints import metadata_constraint, tag_constraint
 from cluster.index.metadata_names import metadata_type
 from cluster.index.search import LabelsConstraint, OrderKey, Search, TagConstraint
+from workers.http import levels
 from workers.http.errors import BAD_REQUEST, PARAMETER_OUT_OF_RANGE, Refusal
-from workers.http.expanded import PATHS, TYPES, USUAL_CONTENTS
+from workers.http.expanded import TYPES, USUAL_CONTENTS
 from workers.http.expansion import Wanted, contents_named, tag_format, tag_named, tags_named
 
 T = TypeVar("T")
@@ -24,7 +25,6 @@ MAXIMUM_TEXT_LENGTH = 16 * 1024
 
 MAXIMUM_NUMBER = 2**63 - 1
 
-_LEVELS = {name.lower(): level for names in (TYPES, PATHS) for level, name in names.items()}
 _PARENTS = {"ParentPatient": Level.PATIENT, "ParentStudy": Level.STUDY, "ParentSeries": Level.SERIES}
 _READINGS: dict[str, Literal["text", "integer", "float"]] = {"": "text", "AsInt": "integer", "AsFloat": "float"}
 _ORDERS = {f"{subject}{suffix}": (subject, suffix) for subject in ("DicomTag", "Metadata") for suffix in _READINGS}
@@ -103,7 +103,7 @@ def _level(body: Mapping[str, Any]) -> Level:
 
 def level_named(name: Any) -> Level:
     """The level of a name in singular or plural, in any case; raises Refusal (400)."""
-    level = _LEVELS.get(name.lower()) if isinstance(name, str) else None
+    level = levels.level_named(name)
     if level is None:
         raise Refusal(PARAMETER_OUT_OF_RANGE, f"'Level' must be one of {', '.join(TYPES.values())}")
     return level

@@ -3,11 +3,10 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cluster.dicom.levels import Level
 from cluster.index import resources
 from workers.http.answers import PooledStream, json_answer, json_array
-from workers.http.expanded import LEVELS
 from workers.http.expansion import shown, shown_ids, wanted_by
+from workers.http.levels import level_of
 from workers.http.parameters import flag, window
 from workers.http.services import Services
 
@@ -15,7 +14,7 @@ from workers.http.services import Services
 def list_resources(services: Services, request: Request) -> Response:
     """Ids of a level, or expanded resources, in ascending order of id; `response-content` expands too."""
     services.require_ready()
-    level = _level(request)
+    level = level_of(request)
     since, limit = window(request)
     if flag(request, "expand") or "response-content" in request.query_params:
         wanted = wanted_by(request)
@@ -30,9 +29,5 @@ def get_resource(services: Services, request: Request) -> Response:
     """One expanded resource; 404 with an empty body if there is none."""
     services.require_ready()
     wanted = wanted_by(request)
-    objects = shown_ids(services, _level(request), [request.path_params["id"]], wanted)
+    objects = shown_ids(services, level_of(request), [request.path_params["id"]], wanted)
     return json_answer(objects[0]) if objects else Response(status_code=404)
-
-
-def _level(request: Request) -> Level:
-    return LEVELS[request.url.path.split("/")[1]]

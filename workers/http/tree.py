@@ -13,6 +13,7 @@ from workers.http.answers import PooledStream, json_answer, json_array
 from workers.http.expanded import LEVELS, PATHS, TYPES
 from workers.http.expansion import shown_ids, shown_pages, wanted_by
 from workers.http.handlers import Routes, reading
+from workers.http.levels import level_of
 from workers.http.parameters import flag
 from workers.http.services import Services
 
@@ -44,7 +45,7 @@ def get_parent(services: Services, request: Request) -> Response:
 def get_statistics(services: Services, request: Request) -> Response:
     """Sizes of what is stored of a resource, and how many resources are below it."""
     services.require_ready()
-    level = LEVELS[request.url.path.split("/")[1]]
+    level = level_of(request)
     found = statistics_below(services.database, level, request.path_params["id"])
     if found is None:
         return Response(status_code=404)

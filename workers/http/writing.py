@@ -10,7 +10,7 @@ from workers.http.handlers import (
     Handler,
     JsonHandler,
     json_of,
-    whole_body,
+    with_body,
 )
 from workers.http.services import Services
 
@@ -28,14 +28,7 @@ def writing(handler: BlockingHandler) -> Handler:
 
 def writing_body(handler: BodyHandler, maximum: int = MAXIMUM_BODY_BYTES) -> Handler:
     """The same with a body, which is received first."""
-
-    async def in_thread(services: Services, request: Request) -> Response:
-        services.require_ready()
-        with services.writes.admit():
-            body = await whole_body(request, maximum)
-            return await services.writes.run(handler, services, request, body)
-
-    return in_thread
+    return with_body(lambda services: services.writes, handler, maximum)
 
 
 def writing_json(handler: JsonHandler, maximum: int = MAXIMUM_BODY_BYTES) -> Handler:
