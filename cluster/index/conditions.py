@@ -118,30 +118,51 @@ class Conditions:
             found = place_of(tag, self.level)
             assert found is not None
             place = found
-        if place.is_identifier:
-            self._add_test("DicomIdentifiers", tag, (anchor, place.level), constraint, test_of_identifier)
         # Identifiers are what has an index; where they do not decide, the main tags have the last word.
-        if not place.is_identifier or not is_said_by_identifier(constraint):
-            self._add_test("MainDicomTags", tag, (anchor, place.level), constraint, test_of_value)
+        decides = place.is_identifier and is_said_by_identifier(constraint)
+        if place.level > anchor:
+            self._add_below(tag, (anchor, place.level), constraint, place.is_identifier, decides)
+            return
+        if place.is_identifier:
+            self._add_test("DicomIdentifiers", tag, place.level, constraint, test_of_identifier)
+        if not decides:
+            self._add_test("MainDicomTags", tag, place.level, constraint, test_of_value)
 
-    def _add_test(self, table: str, tag: Tag, way: tuple[Level, Level], constraint: Constraint, test_of: Test) -> None:
-        anchor, level = way
-        alias = self._alias() if level <= anchor else "t"
+    def _add_test(self, table: str, tag: Tag, level: Level, constraint: Constraint, test_of: Test) -> None:
+        alias = self._alias()
         parts: dict[str, sql.Composable] = {
             "tags": sql.Identifier(table.lower()),
             "group": self.bound.bind(tag[0]),
             "element": self.bound.bind(tag[1]),
             "test": test_of(constraint, sql.Identifier(alias, "value"), self.bound),
         }
-        if level <= anchor:
-            self._joins.append(piece("tag", alias=sql.Identifier(alias), resource=self._reach(level), **parts))
-            return
+        self._joins.append(piece("tag", alias=sql.Identifier(alias), resource=self._reach(level), **parts))
+
+    def _add_below(
+        self, tag: Tag, way: tuple[Level, Level], constraint: Constraint, is_identifier: bool, decides: bool
+    ) -> None:
+        """One resource below has to pass all tests: two that pass one each do not make a match."""
+        anchor, level = way
         steps = range(1, level - anchor)
         joins = [piece("children", child=_below(step), parent=_below(step - 1)) for step in steps]
-        below = _below(level - anchor - 1)
-        name = "identifier_below" if table == "DicomIdentifiers" else "tag_below"
-        parts |= {"joins": sql.SQL("\n").join(joins), "below": below, "resource": self._reach(anchor)}
-        self._wheres.append(piece(name, **parts))
+        group, element = map(self.bound.bind, tag)
+        parts: dict[str, sql.Composable] = {
+            "group": group,
+            "element": element,
+            "joins": sql.SQL("\n").join(joins),
+            "below": _below(level - anchor - 1),
+            "resource": self._reach(anchor),
+        }
+        if not is_identifier:
+            test = test_of_value(constraint, sql.Identifier("t", "value"), self.bound)
+            self._wheres.append(piece("tag_below", test=test, **parts))
+            return
+        value: sql.Composable = sql.SQL("")
+        if not decides:
+            test = test_of_value(constraint, sql.Identifier("v", "value"), self.bound)
+            value = piece("value_below", group=group, element=element, test=test)
+        test = test_of_identifier(constraint, sql.Identifier("t", "value"), self.bound)
+        self._wheres.append(piece("identifier_below", value=value, test=test, **parts))
 
     def _add_metadata(self, kind: int, constraint: Constraint) -> None:
         alias = self._alias()

@@ -30,16 +30,24 @@ JOIN {tags} {alias} ON {alias}.id = {resource}.internalId
      AND {alias}.tagGroup = {group} AND {alias}.tagElement = {element} AND {test}
 
 -- identifier_below --
--- Piece: some resource below has an identifier with a certain value; `joins` leads from the children on.
+-- Piece: some resource below has an identifier with a certain value; `joins` leads from the children on, `value` may ask
+-- for the main tag of the same resource.
 AND EXISTS (SELECT 1 FROM Resources c {joins}
-                     JOIN {tags} t ON t.id = {below}.internalId AND t.tagGroup = {group} AND t.tagElement = {element}
+                     JOIN DicomIdentifiers t
+                       ON t.id = {below}.internalId AND t.tagGroup = {group} AND t.tagElement = {element}
+                     {value}
              WHERE c.parentId = {resource}.internalId AND {test})
+
+-- value_below --
+-- Piece: of the one before.
+JOIN MainDicomTags v ON v.id = t.id AND v.tagGroup = {group} AND v.tagElement = {element} AND {test}
 
 -- tag_below --
 -- Piece: the same for other main tags, which have no index by value: LIMIT keeps the planner from reading all of them
 -- before it looks at the first resource.
 AND (SELECT true FROM Resources c {joins}
-                 JOIN {tags} t ON t.id = {below}.internalId AND t.tagGroup = {group} AND t.tagElement = {element}
+                 JOIN MainDicomTags t
+                   ON t.id = {below}.internalId AND t.tagGroup = {group} AND t.tagElement = {element}
       WHERE c.parentId = {resource}.internalId AND {test} LIMIT 1)
 
 -- children --

@@ -17,7 +17,7 @@ from cluster.database import Database
 from cluster.dicom.levels import Level
 from cluster.index.find import count, find
 from cluster.index.store_instances import store_instances
-from tests.integration.index_reads.conftest import Sql, instance_rows
+from tests.integration.index_reads.conftest import Sql, Store, instance_rows
 from workers.http.queries import query_of
 
 LETTERS = "aAbB éÉñß%_*?'^.\\"
@@ -71,6 +71,11 @@ def normalised(text: str) -> str:
     return "".join(kept).upper().strip(" ")
 
 
+def normalised_query(text: str) -> str:
+    """A list is normalised value by value: blanks go from the ends of each."""
+    return "\\".join(map(normalised, text.split("\\")))
+
+
 def fits(value: str, wanted: str, is_date: bool) -> bool:
     if is_date and "-" in wanted:
         lowest, _, highest = wanted.partition("-")
@@ -90,9 +95,9 @@ def tag_fits(node: Node, name: str, wanted: str, is_case_sensitive: bool) -> boo
             continue
         value, is_date = other.tags[name], name in DATES
         by_identifier = name in IDENTIFIERS
-        if by_identifier and not fits(normalised(value), normalised(wanted), is_date):
+        if by_identifier and not fits(normalised(value), normalised_query(wanted), is_date):
             continue
-        if by_identifier and normalised(wanted) == wanted and (is_date or not is_case_sensitive):
+        if by_identifier and normalised_query(wanted) == wanted and (is_date or not is_case_sensitive):
             return True
         lowered = not is_case_sensitive and not is_date
         if fits(value.lower() if lowered else value, wanted.lower() if lowered else wanted, is_date):
@@ -211,3 +216,26 @@ def test_what_is_found_is_what_the_model_finds(database: Database, tree: dict[Le
         assert count(database, query.search) == len(expected)
 
     check()
+
+
+def test_one_study_has_to_fit_entirely_for_its_patient_to_be_found(database: Database, store: Store) -> None:
+    # Given two studies: the identifier AXB of one would do, and the tag of the other, whose identifier AB would not
+    for uid, description in (("2.25.1", "AXB"), ("2.25.2", "aéb")):
+        store(
+            SpecificCharacterSet="ISO_IR 192",
+            PatientID="P",
+            StudyInstanceUID=uid,
+            SeriesInstanceUID=f"{uid}.1",
+            SOPInstanceUID=f"{uid}.1.1",
+            StudyDescription=description,
+        )
+    # When a pattern is asked for in which case matters
+    found = {}
+    for level in ("Study", "Patient"):
+        for pattern in ("a?b", "A?B"):
+            query = query_of({"Level": level, "CaseSensitive": True, "Query": {"StudyDescription": pattern}})
+            ids = [public_id for page in find(database, query.search, 0, None) for public_id in page]
+            assert count(database, query.search) == len(ids)
+            found[level, pattern] = len(ids)
+    # Then neither study fits the first one, and so does not their patient
+    assert found == {("Study", "a?b"): 0, ("Patient", "a?b"): 0, ("Study", "A?B"): 1, ("Patient", "A?B"): 1}
