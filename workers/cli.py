@@ -49,6 +49,7 @@ class _Lazy(click.Group):
 
     _elsewhere: ClassVar[dict[str, str]] = {
         "load": "workers.load.command",
+        "prove": "workers.prove.command",
         "schema": "workers.schema_command",
     }
 

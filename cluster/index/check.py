@@ -132,5 +132,48 @@ def attachments_without_row(database: Database, uuids: Collection[str]) -> set[s
     return set(uuids) - {uuid for (uuid,) in _read(database, "known_attachments", {"uuids": list(uuids)})}
 
 
+def tree_faults(database: Database) -> list[str]:
+    """What is wrong with the trees of resources, one sentence each; child counts have to be settled already.
+
+    Raises:
+        Transient, DatabaseRefused: as `Database.run`.
+    """
+    return [f"{number} {what}" for what, number in _read(database, "tree", {}) if number]
+
+
+def unsettled(database: Database) -> int:
+    """Child counts that housekeeping has yet to do, and files of deleted resources that it has yet to remove.
+
+    Raises:
+        Transient, DatabaseRefused: as `Database.run`.
+    """
+    ((number,),) = _read(database, "unsettled", {})
+    return int(number)
+
+
+def change_numbers(database: Database, since: int, batch: int = 100_000) -> Iterator[int]:
+    """The numbers of all changes after `since` that the log still holds, in order.
+
+    Raises:
+        Transient, DatabaseRefused: as `Database.run`.
+    """
+    while rows := _read(database, "change_numbers", {"since": since, "batch": batch}):
+        for (since,) in rows:
+            yield since
+
+
+def stored_files(database: Database, batch: int = 50_000) -> Iterator[tuple[str, int]]:
+    """UUID and size in bytes of every attachment, read in pieces while others write.
+
+    Raises:
+        Transient, DatabaseRefused: as `Database.run`.
+    """
+    after = (-1, -1)
+    while rows := _read(database, "stored_files", {"id": after[0], "type": after[1], "batch": batch}):
+        for *key, uuid, size in rows:
+            after = (key[0], key[1])
+            yield uuid, size
+
+
 def _read(database: Database, query: str, values: dict[str, object]) -> list[Row]:
     return database.run(f"check_{query}", lambda cursor: cursor.execute(_SQL[query], values).fetchall(), read_only=True)

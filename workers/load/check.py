@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from cluster.database import Database
 from cluster.dicom.levels import Level
@@ -24,7 +25,7 @@ from cluster.index.check import (
     expected_resources,
     inconsistencies,
 )
-from workers.load.ledger import Acknowledged, Ledger
+from workers.load.ledger import Acknowledged
 
 _EXAMPLES = 20
 _ZLIB = 2
@@ -69,8 +70,15 @@ class Findings:
             self.examples.setdefault(public_id, text)
 
 
-def check(ledger: Ledger, database: Database, storage_directory: Path, *, count_orphans: bool = False) -> Findings:
-    """Check everything that `ledger` says was acknowledged.
+class Expected(Protocol):
+    """Who knows what has to be in the archive."""
+
+    def acknowledged(self) -> Iterator[list[Acknowledged]]:
+        """All of it, in batches."""
+
+
+def check(expected: Expected, database: Database, storage_directory: Path, *, count_orphans: bool = False) -> Findings:
+    """Check everything that was acknowledged.
 
     Raises:
         Transient, DatabaseRefused: as `Database.run`.
@@ -79,7 +87,7 @@ def check(ledger: Ledger, database: Database, storage_directory: Path, *, count_
     findings = Findings()
     known: set[str] = set()
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="check") as readers:
-        for batch in ledger.acknowledged():
+        for batch in expected.acknowledged():
             _check_rows(findings, database, batch, known)
             _check_files(findings, database, storage_directory, batch, readers)
     findings.inconsistencies = inconsistencies(database)

@@ -33,10 +33,11 @@ class Kind:
 SMALL = Kind("CT", str(CTImageStorage), 120, 124, series=2, instances_per_series=25)
 CT = Kind("CT", str(CTImageStorage), 512, 512, series=2, instances_per_series=25)
 MR = Kind("MR", str(MRImageStorage), 256, 256, series=2, instances_per_series=25)
+TINY = Kind("CT", str(CTImageStorage), 32, 32, series=2, instances_per_series=5)
 CR = Kind("CR", str(ComputedRadiographyImageStorage), 1280, 1024, series=2, instances_per_series=1)
 
-SIZES: dict[str, tuple[Kind, ...]] = {"small": (SMALL,), "ct": (CT,), "mixed": (SMALL, CT, MR, CR)}
-"""What ``--size`` means; studies take turns. Files of about 30 KB (SMALL), 526 KB (CT), 133 KB (MR), 2.6 MB (CR)."""
+SIZES: dict[str, tuple[Kind, ...]] = {"tiny": (TINY,), "small": (SMALL,), "ct": (CT,), "mixed": (SMALL, CT, MR, CR)}
+"""What ``--size`` means; studies take turns. Files: TINY 3 KB, SMALL 30 KB, CT 526 KB, MR 133 KB, CR 2.6 MB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,3 +57,45 @@ SELECT coalesce((SELECT max(seq) FROM Changes), 0),
 -- Which of these UUIDs have a row.
 -- Locks: none. Reads all of AttachedFiles: uuid has no index in Orthanc's schema.
 SELECT DISTINCT a.uuid FROM AttachedFiles a WHERE a.uuid = ANY (%(uuids)s::text[])
+
+-- tree --
+-- Resources whose neighbours are not those that they must have.
+-- Locks: none. Reads all of Resources.
+SELECT 'resources have another childCount than children', count(*)
+  FROM Resources r
+ WHERE r.resourceType < 3
+   AND r.childCount IS DISTINCT FROM (SELECT count(*) FROM Resources c WHERE c.parentId = r.internalId)
+UNION ALL
+SELECT 'patients, studies or series have no child', count(*)
+  FROM Resources r
+ WHERE r.resourceType < 3 AND NOT EXISTS (SELECT FROM Resources c WHERE c.parentId = r.internalId)
+UNION ALL
+SELECT 'studies, series or instances have no parent of the level above', count(*)
+  FROM Resources r LEFT JOIN Resources p ON p.internalId = r.parentId AND p.resourceType = r.resourceType - 1
+ WHERE r.resourceType > 0 AND p.internalId IS NULL
+UNION ALL
+SELECT 'public ids are there more than once', count(*)
+  FROM (SELECT FROM Resources r GROUP BY r.publicId HAVING count(*) > 1) AS repeated
+UNION ALL
+SELECT 'instances have no DICOM file', count(*)
+  FROM Resources r
+ WHERE r.resourceType = 3 AND NOT EXISTS (SELECT FROM AttachedFiles a WHERE a.id = r.internalId AND a.fileType = 1)
+
+-- unsettled --
+-- What housekeeping has yet to do after a quiet moment.
+-- Locks: none.
+SELECT (SELECT count(*) FROM InvalidChildCounts) + (SELECT count(*) FROM cluster.removed_attachments WHERE file_gone_at IS NULL)
+
+-- change_numbers --
+-- The next changes after a number.
+-- Locks: none.
+SELECT c.seq FROM Changes c WHERE c.seq > %(since)s ORDER BY c.seq LIMIT %(batch)s
+
+-- stored_files --
+-- The next attachments in the order of the table's key.
+-- Locks: none.
+SELECT a.id, a.fileType, a.uuid, a.compressedSize
+  FROM AttachedFiles a
+ WHERE (a.id, a.fileType) > (%(id)s, %(type)s)
+ ORDER BY a.id, a.fileType
+ LIMIT %(batch)s

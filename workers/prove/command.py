@@ -1,0 +1,80 @@
+"""``orthanc-cluster prove``."""
+
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+
+from workers.prove.faults import FAULTS
+from workers.prove.history import History
+from workers.prove.report import as_json, print_verdict, write_report
+from workers.prove.run import HISTORY, ProveOptions, clean, run_prove
+
+_ALL = [name for group in FAULTS.values() for name in group]
+
+
+@click.command("prove")
+@click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="How long faults go on.")
+@click.option("--seed", type=int, help="That of an earlier run: the same clients and the same faults again.")
+@click.option("--nodes", type=click.IntRange(2, 16), default=3, show_default=True, help="Ingest nodes.")
+@click.option("--writers", type=click.IntRange(2, 256), default=8, show_default=True, help="Clients that store.")
+@click.option("--fault", "faults", multiple=True, type=click.Choice(_ALL), help="Only these; all if not given.")
+@click.option("--no-faults", is_flag=True, help="Histories without faults: what must hold on a quiet day.")
+@click.option("--pause", type=float, default=1.0, show_default=True, help="Seconds between faults, on average.")
+@click.option("--out", type=click.Path(path_type=Path), help="New folder for history, verdict, page and logs.")
+def prove(
+    seconds: float,
+    seed: int | None,
+    nodes: int,
+    writers: int,
+    faults: tuple[str, ...],
+    no_faults: bool,
+    pause: float,
+    out: Path | None,
+) -> None:
+    """Start a cluster, let clients work on it, break things, and judge what is left.
+
+    Exit status 0: every promise was kept; 1: at least one was broken.
+    """
+    if out is not None and out.exists() and any(out.iterdir()):
+        raise click.UsageError(f"--out {out} is not empty")
+    with tempfile.TemporaryDirectory(prefix="orthanc-cluster-prove-") as temporary:
+        folder = out or Path(temporary)
+        options = ProveOptions(
+            folder=folder,
+            seed=secrets.randbits(31) if seed is None else seed,
+            seconds=seconds,
+            nodes=nodes,
+            writers=writers,
+            faults=() if no_faults else (faults or tuple(_ALL)),
+            pause_seconds=pause,
+        )
+        sys.exit(_run(options, Console()))
+
+
+def _run(options: ProveOptions, console: Console) -> int:
+    console.print(f"seed {options.seed}")
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"), TimeElapsedColumn())
+    with ProgressBar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=options.seconds, counts="")
+        verdict = run_prove(
+            options,
+            lambda now: bar.update(
+                task,
+                description=now.phase,
+                completed=min(now.seconds, options.seconds),
+                counts=f"{now.acknowledged:,} acknowledged, {now.faults:,} faults",
+            ),
+        )
+    document = as_json(options, verdict, options.seconds)
+    with History.read(options.folder / HISTORY) as history:
+        write_report(options.folder, document, history)
+    print_verdict(document, console)
+    if verdict.clean:
+        clean(options.folder)
+    return 0 if verdict.clean else 1
