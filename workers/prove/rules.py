@@ -95,7 +95,10 @@ def judge_revisions(operations: Iterable[Operation], final: dict[str, str]) -> I
 
 
 def _judge_revisions(subject: str, tried: list[Operation], final: str) -> Iterator[Violation]:
-    done = sorted((_revision(each.detail), each) for each in tried if each.outcome is Outcome.DONE)
+    done = sorted(
+        ((_revision(each.detail), each) for each in tried if each.outcome is Outcome.DONE),
+        key=lambda given: (given[0], given[1].began),
+    )
     for operation in tried:
         if operation.outcome is Outcome.UNEXPECTED:
             yield Violation("answers are explicable", subject, f"{operation.client}: {operation.detail}")

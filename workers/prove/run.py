@@ -16,13 +16,13 @@ from cluster.index.check import unsettled
 from workers.local.children import wait_until
 from workers.prove.checker import FinalRead, Verdict, judge
 from workers.prove.client import Client
-from workers.prove.doors import HttpClient, part10
+from workers.prove.doors import HttpClient, md5, part10
 from workers.prove.faults import FAULTS, Injector
 from workers.prove.follower import Follower
-from workers.prove.history import History, Outcome
+from workers.prove.history import History, Kind, Operation, Outcome
 from workers.prove.reviser import METADATA, Reviser
 from workers.prove.rules import Violation
-from workers.prove.stage import Stage
+from workers.prove.stage import PROGRAM, Stage
 from workers.prove.writer import Writer, portions, stock, store_once
 
 HISTORY = "history.sqlite"
@@ -45,6 +45,8 @@ class ProveOptions:
     faults: Sequence[str] = tuple(name for group in FAULTS.values() for name in group)
     pause_seconds: float = 1.0
     """Between two faults of one injector, on average."""
+    program: Sequence[str] = PROGRAM
+    """Another program in place of ours, which the judge has to see through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def run_prove(options: ProveOptions, report: Report, beside: Beside | None = Non
     """
     options.folder.mkdir(parents=True, exist_ok=True)
     with (
-        Stage(options.folder, options.nodes, lambda text: report(Progress(text, 0, 0, 0))) as stage,
+        Stage(options.folder, options.nodes, lambda text: report(Progress(text, 0, 0, 0)), options.program) as stage,
         History(options.folder / HISTORY) as history,
     ):
         run = _Run(options, stage, history, report)
@@ -133,11 +135,15 @@ class _Run:
         public = []
         with HttpClient(self._stage.doors, 0) as http:
             for instance in stock(self._options.seed, _STOCK):
+                began = self._history.now()
                 outcome, detail = store_once(http, part10(instance))
                 if outcome is not Outcome.DONE:
                     raise ClusterError(f"the cluster does not take an instance before any fault: {detail}")
                 uids = (instance.patient_id, instance.study_instance_uid, instance.series_instance_uid)
                 public.append(public_ids(*uids, instance.sop_instance_uid).instance)
+                self._history.instance(public[-1], instance, md5(instance.data_set))
+                stored = Operation("stock", Kind.STORE, public[-1], "", began, self._history.now(), outcome)
+                self._history.add(stored)
         return public
 
     def _client(self, name: str, stopping: threading.Event) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,8 @@ from workers.prove.doors import Door
 from workers.prove.wire import Wire, Wires
 
 READY_SECONDS = 120.0
+PROGRAM = ("-m", "workers")
+"""What Python is told to run as a node or worker; the role and its options follow."""
 
 
 @dataclass(slots=True)
@@ -70,13 +72,20 @@ class Node:
 class Stage:
     """Context manager: everything ready inside the block, nothing left after it (but the files)."""
 
-    def __init__(self, folder: Path, nodes: int, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        nodes: int,
+        report: Callable[[str], None],
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self.folder = folder.absolute()
         self.nodes: list[Node] = []
         self.postgresql = LocalPostgreSQL(self.folder / "postgresql")
         self.redis = LocalRedis(self.folder / "redis")
         self._number = nodes
         self._report = report
+        self._program = program
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -186,7 +195,7 @@ class Stage:
         return file
 
     def _process(self, name: str, role: str, configuration: Path) -> ManagedProcess:
-        argv = [sys.executable, "-m", "workers", role, "--config", str(configuration)]
+        argv = [sys.executable, *self._program, role, "--config", str(configuration)]
         return ManagedProcess(
             name, argv, log_path=self.folder / "logs" / f"{name}.log", env=environment_without_settings()
         )

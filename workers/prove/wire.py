@@ -33,6 +33,12 @@ class Wire:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
+    async def close(self) -> None:
+        """Listen no longer, and reset what is open."""
+        if self._server is not None:
+            self._server.close()
+        self._abort()
+
     def cut(self) -> None:
         """Reset every connection, at both ends."""
         self._loop.call_soon_threadsafe(self._abort)
@@ -105,6 +111,7 @@ class Wires:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._wires: list[Wire] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="wires", daemon=True)
 
     def __enter__(self) -> Self:
@@ -112,7 +119,7 @@ class Wires:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._run(self._cancel_all())
+        self._run(self._close_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -121,12 +128,15 @@ class Wires:
         """A new link to a server on loopback, which need not listen yet."""
         made = Wire(self._loop, target_port)
         self._run(made.open())
+        self._wires.append(made)
         return made
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _cancel_all(self) -> None:
+    async def _close_all(self) -> None:
+        for wire in self._wires:
+            await wire.close()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
