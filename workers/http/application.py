@@ -60,7 +60,7 @@ def application(services: Services) -> Starlette:
         "/metrics": {"GET": probes.metrics},
         "/system": {"GET": reading(system.get_system)},
         "/statistics": {"GET": reading(system.get_statistics)},
-        "/changes": {"GET": reading(get_changes)},
+        "/changes": {"GET": get_changes},
         "/instances/{id}/file": {"GET": reading(files.get_file)},
     }
     for path in PATHS.values():

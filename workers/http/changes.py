@@ -6,11 +6,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cluster.index.changes import Change, ChangePage, changes_since, changes_until
-from cluster.index.enumerations import ChangeType
+from cluster.index.changes import ChangePage, changes_since, changes_until
 from workers.http.answers import json_answer
+from workers.http.change_json import CHANGE_TYPES, change_as_json
+from workers.http.change_stream import EVENT_STREAM, event_stream, wait_for_page
 from workers.http.errors import PARAMETER_OUT_OF_RANGE, Refusal
-from workers.http.expanded import TYPES, path_of
+from workers.http.handlers import reading
 from workers.http.parameters import flag
 from workers.http.services import Services
 
@@ -19,12 +20,26 @@ DEFAULT_LIMIT = 100
 MAXIMUM_LIMIT = 20_000
 """A larger limit is cut to this, and `Done` is false: a process must not hold the whole log."""
 
+MAXIMUM_WAIT_SECONDS = 60
+"""More is cut to this, as load balancers close what is silent for longer; the answer is an empty page then."""
+
+_SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
-_NAMES = {int(kind): kind.name.title().replace("_", "") for kind in ChangeType}
-_TYPES = {name: kind for kind, name in _NAMES.items()}
 
 
-def get_changes(services: Services, request: Request) -> Response:
+async def get_changes(services: Services, request: Request) -> Response:
+    """A page of the log; with `wait`, not before there is something behind `since`; or a stream of events."""
+    if EVENT_STREAM in request.headers.get("accept", ""):
+        return await event_stream(services, request, _window(request)[0] or 0, _types(request))
+    seconds = _wait_seconds(request)
+    since, to, limit = _window(request)
+    if seconds > 0 and to is None and not flag(request, "last"):
+        page = await wait_for_page(services, request, since or 0, limit, _types(request), seconds)
+        return json_answer(_answer(page))
+    return await reading(read_changes)(services, request)
+
+
+def read_changes(services: Services, request: Request) -> Response:
     """A page of the log, or its end."""
     services.require_ready()
     if flag(request, "last"):
@@ -51,33 +66,29 @@ def _window(request: Request) -> tuple[int | None, int | None, int]:
     return since, to, min(int(texts.get("limit", 0)) or DEFAULT_LIMIT, MAXIMUM_LIMIT)
 
 
+def _wait_seconds(request: Request) -> int:
+    text = request.query_params.get("wait", "0")
+    if not _SECONDS.fullmatch(text):
+        raise Refusal(PARAMETER_OUT_OF_RANGE, f"'wait' must be a number of seconds, not {text!r}")
+    return min(int(text), MAXIMUM_WAIT_SECONDS)
+
+
 def _types(request: Request) -> list[int] | None:
     if "type" not in request.query_params:
         return None
     names = [name for name in request.query_params["type"].split(";") if name]
     for name in names:
-        if name not in _TYPES:
+        if name not in CHANGE_TYPES:
             raise Refusal(PARAMETER_OUT_OF_RANGE, f"unknown change type {name!r}")
-    return [_TYPES[name] for name in names] or None
+    return [CHANGE_TYPES[name] for name in names] or None
 
 
 def _answer(page: ChangePage) -> dict[str, Any]:
     answer: dict[str, Any] = {
-        "Changes": [_change(change) for change in page.changes],
+        "Changes": [change_as_json(change) for change in page.changes],
         "Done": page.done,
         "Last": page.last,
     }
     if page.changes:
         answer["First"] = page.changes[0].seq
     return answer
-
-
-def _change(change: Change) -> dict[str, Any]:
-    return {
-        "ChangeType": _NAMES.get(change.change_type, str(change.change_type)),
-        "Date": change.date,
-        "ID": change.public_id,
-        "Path": path_of(change.level, change.public_id),
-        "ResourceType": TYPES[change.level],
-        "Seq": change.seq,
-    }

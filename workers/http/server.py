@@ -1,6 +1,7 @@
 """The HTTP server of one process: uvicorn in a thread, on a socket that several processes share."""
 
 import asyncio
+import functools
 import logging
 import math
 import socket
@@ -12,9 +13,11 @@ import uvicorn
 from cluster.config import Settings
 from cluster.database import Database
 from cluster.errors import ConfigurationError
+from cluster.index.changes import changes_since
 from cluster.ingest.intake import Intake
 from cluster.storage.area import StorageArea
 from workers.http.application import application
+from workers.http.change_feed import ChangeFeed
 from workers.http.services import Services
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +48,8 @@ class HttpServer:
             metrics: all metrics in Prometheus' text format; may block.
         """
         self._settings = settings
-        self._services = Services(settings, intake, database, storage, readiness, metrics, started)
+        feed = ChangeFeed(functools.partial(changes_since, database))
+        self._services = Services(settings, intake, database, storage, readiness, metrics, started, feed)
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -88,6 +92,7 @@ class HttpServer:
         """Refuse new connections and requests, and wait up to `seconds` until the others are answered."""
         if self._server is None or self._thread is None:
             return
+        self._services.feed.end()
         self._server.config.timeout_graceful_shutdown = math.ceil(max(seconds, 0))
         self._server.should_exit = True
         # Cancelled requests get a moment to let go of what they hold.

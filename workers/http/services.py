@@ -8,6 +8,7 @@ from cluster.database import Database
 from cluster.errors import NodeBusy
 from cluster.ingest.intake import Intake
 from cluster.storage.area import StorageArea
+from workers.http.change_feed import ChangeFeed
 from workers.http.threads import ThreadPool
 
 # An upload spends its life waiting: for the sender's bytes, then for the commit that it shares with others.
@@ -37,6 +38,8 @@ class Services:
     """All metrics in Prometheus' text format."""
     started: Callable[[], bool]
     """Whether this node was ready once."""
+    feed: ChangeFeed
+    """New changes for those who wait for them."""
     uploads: ThreadPool = field(default_factory=lambda: ThreadPool("upload", UPLOAD_THREADS, UPLOADS_WAITING))
     reads: ThreadPool = field(default_factory=lambda: ThreadPool("read", READ_THREADS, READS_WAITING))
     writes: ThreadPool = field(default_factory=lambda: ThreadPool("write", WRITE_THREADS, WRITES_WAITING))
@@ -50,5 +53,5 @@ class Services:
 
     def close(self) -> None:
         """Let the threads go."""
-        for pool in (self.uploads, self.reads, self.writes, self.scrapes):
+        for pool in (self.uploads, self.reads, self.writes, self.scrapes, self.feed.threads):
             pool.close()
