@@ -1,4 +1,4 @@
-"""GET /changes that waits, and server-sent events: nothing is missed or comes twice, and followers cost next to nothing."""
+"""GET /changes that waits, and server-sent events: nothing is missed or comes twice; followers cost next to nothing."""
 
 import asyncio
 import json
