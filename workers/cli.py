@@ -114,9 +114,11 @@ def ingest(
         from workers.prefork import serve_in_processes
 
         sys.exit(serve_in_processes(settings))
+    from workers import restart
     from workers.node import serve
 
-    serve(settings)
+    if serve(settings):
+        restart.begin_anew()
 
 
 @_group.command()

@@ -15,7 +15,7 @@ from types import FrameType
 from cluster.config import Settings
 from cluster.coordinator.gate import Gate
 from cluster.ingest.intake import Intake, open_intake
-from workers import metrics
+from workers import metrics, restart
 from workers.housekeeping import Housekeeping
 from workers.http.server import HttpServer
 from workers.siblings import Siblings
@@ -30,8 +30,14 @@ def serve(
     read_metrics: Callable[[], bytes] = metrics.own_process,
     siblings: Siblings | None = None,
     number: int = 0,
-) -> None:
+    reset: Callable[[], None] = restart.ask_this_process,
+) -> bool:
     """Serve until SIGTERM or SIGINT, as process `number` of `siblings` if the node has several.
+
+    Args:
+        reset: asks for the node to begin anew (``POST /tools/reset``).
+
+    Returns whether it ended to begin anew.
 
     Raises:
         ConfigurationError: a port or folder cannot be had.
@@ -40,6 +46,12 @@ def serve(
     siblings = siblings or Siblings(1)
     gate = Gate(settings, role="ingest", on_change=lambda is_ready: siblings.tell(number, is_ready))
     stopped = threading.Event()
+    begins_anew = False
+
+    def stop_for_restart(signal_number: int, frame: FrameType | None) -> None:
+        nonlocal begins_anew
+        begins_anew = True
+        stop(signal_number, frame)
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
         stopped.set()
@@ -47,10 +59,11 @@ def serve(
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, stop)
+    signal.signal(restart.SIGNAL, stop_for_restart)
     with (
         contextlib.closing(gate),
         contextlib.closing(open_intake(settings)) as intake,
-        _doors(settings, intake, gate, siblings, read_metrics),
+        _doors(settings, intake, gate, siblings, read_metrics, reset),
     ):
         if gate.wait_until_ready():
             with _housekeeping(settings, intake):
@@ -60,11 +73,17 @@ def serve(
                 stopped.wait()
         _LOG.info("draining for at most %d s", settings.cluster.drain_seconds)
     _LOG.info("orthanc-cluster node %s has stopped", settings.cluster.node_name)
+    return begins_anew
 
 
 @contextlib.contextmanager
 def _doors(
-    settings: Settings, intake: Intake, gate: Gate, siblings: Siblings, read_metrics: Callable[[], bytes]
+    settings: Settings,
+    intake: Intake,
+    gate: Gate,
+    siblings: Siblings,
+    read_metrics: Callable[[], bytes],
+    reset: Callable[[], None],
 ) -> Iterator[None]:
     scp = StoreScp(settings, intake, ready=lambda: gate.is_ready, maximum_pdu_length=_maximum_pdu_length(settings))
     http = HttpServer(
@@ -75,6 +94,7 @@ def _doors(
         readiness=lambda: gate.reason or siblings.reason(),
         started=lambda: gate.has_been_ready,
         metrics=read_metrics,
+        reset=reset,
     )
     doors = [
         door

@@ -17,13 +17,18 @@ from types import FrameType
 
 from cluster.config import Settings, share_metrics_between_processes
 from cluster.errors import ClusterError
+from workers import restart
 from workers.siblings import Siblings
 
 _LOG = logging.getLogger(__name__)
 
 
 def serve_in_processes(settings: Settings) -> int:
-    """Serve with `settings.cluster.ingest_processes` children until SIGTERM or SIGINT; the worst exit status."""
+    """Serve with `settings.cluster.ingest_processes` children until SIGTERM or SIGINT; the worst exit status.
+
+    Does not return when the node is to begin anew (``POST /tools/reset``).
+    """
+    begins_anew = False
     with tempfile.TemporaryDirectory(prefix="orthanc-cluster-metrics-") as folder:
         share_metrics_between_processes(folder)
         from workers import metrics, node  # only now: this imports prometheus_client
@@ -36,7 +41,9 @@ def serve_in_processes(settings: Settings) -> int:
             if pid == 0:
                 os.close(writing)
                 _leave_with_parent(reading)
-                serve = functools.partial(node.serve, settings, metrics.all_processes, siblings, number)
+                serve = functools.partial(
+                    node.serve, settings, metrics.all_processes, siblings, number, restart.ask_parent
+                )
                 os._exit(_child(serve))
             children.append(pid)
         os.close(reading)
@@ -46,7 +53,17 @@ def serve_in_processes(settings: Settings) -> int:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, pass_on)
-        return _await_all(children)
+
+        def pass_on_for_restart(number: int, frame: FrameType | None) -> None:
+            nonlocal begins_anew
+            begins_anew = True
+            _terminate(children)
+
+        signal.signal(restart.SIGNAL, pass_on_for_restart)
+        worst = _await_all(children)
+    if begins_anew and worst == 0:
+        restart.begin_anew()
+    return worst
 
 
 def _await_all(children: list[int]) -> int:
@@ -68,7 +85,7 @@ def _terminate(children: list[int]) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-def _child(serve: Callable[[], None]) -> int:
+def _child(serve: Callable[[], bool]) -> int:
     try:
         serve()
     except ClusterError as error:

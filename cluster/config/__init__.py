@@ -9,7 +9,11 @@ from cluster.config.dicom import DicomSettings
 from cluster.config.http import HttpSettings
 from cluster.config.load import load_document, load_settings
 from cluster.config.postgresql import PostgreSQLSettings
-from cluster.config.process_environment import environment_without_settings, share_metrics_between_processes
+from cluster.config.process_environment import (
+    environment_without_settings,
+    forget_shared_metrics,
+    share_metrics_between_processes,
+)
 from cluster.config.settings import Settings
 
 __all__ = [
@@ -20,6 +24,7 @@ __all__ = [
     "Settings",
     "describe",
     "environment_without_settings",
+    "forget_shared_metrics",
     "load_document",
     "load_settings",
     "share_metrics_between_processes",

@@ -11,6 +11,11 @@ def share_metrics_between_processes(folder: str) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
 
 
+def forget_shared_metrics() -> None:
+    """Undo `share_metrics_between_processes`, for what this process executes next."""
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
+
 def environment_without_settings() -> dict[str, str]:
     """This process's environment for a child that gets all its settings from a file."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ORTHANC_")}

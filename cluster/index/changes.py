@@ -8,8 +8,11 @@ change once and in order.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cluster.database import Database, queries
+import psycopg
+
+from cluster.database import Database, Row, queries
 from cluster.dicom.levels import Level
+from cluster.index.stable import CHANGES_AT_A_TIME, note_all_new_instances
 
 _SQL = queries("cluster.index", "changes.sql")
 
@@ -54,6 +57,20 @@ def changes_until(
 ) -> ChangePage:
     """The last `limit` (at least 1) changes up to number `to`, or of all."""
     return _page(database, "changes_until", limit, types, {"to": to})
+
+
+def clear_changes(database: Database) -> None:
+    """Delete every change that is there when it begins; `ChangePage.last` stays what it is.
+
+    What has to become stable is noted first, as that is read from the log.
+    """
+    values = {"upto": note_all_new_instances(database), "limit": CHANGES_AT_A_TIME}
+
+    def delete_some(cursor: psycopg.Cursor[Row]) -> int:
+        return cursor.execute(_SQL["delete_changes"], values).rowcount
+
+    while database.run("delete_changes", delete_some) == CHANGES_AT_A_TIME:
+        pass
 
 
 def _page(

@@ -37,6 +37,11 @@ def last_export(database: Database) -> Export | None:
     return _export(rows[0]) if rows else None
 
 
+def clear_exports(database: Database) -> None:
+    """Delete all; the next one has a higher number nevertheless."""
+    database.run("delete_exports", lambda cursor: cursor.execute(_SQL["delete_exports"]).rowcount)
+
+
 def _read(database: Database, name: str, values: dict[str, int]) -> list[Row]:
     return database.run(name, lambda cursor: cursor.execute(_SQL[name], values).fetchall(), read_only=True)
 

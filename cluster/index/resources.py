@@ -21,9 +21,6 @@ _SQL = queries("cluster.index", "resources.sql")
 IDS_PER_PAGE = 10_000
 RESOURCES_PER_PAGE = 500
 
-STABLE_AGE_SECONDS = 60
-"""Default of Orthanc's option StableAge (interop/ingest.md 5)."""
-
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 
 SeriesStatus = Literal["Unknown", "Missing", "Inconsistent", "Complete"]
@@ -64,7 +61,7 @@ class Resource:
     children: Sequence[str]
     """Public ids, ascending."""
     is_stable: bool
-    """Whether LastUpdate is older than `STABLE_AGE_SECONDS`, or missing."""
+    """Whether it got no instance for as long as StableAge says, on whatever node; always true for an instance."""
     file_uuid: str | None = None
     file_size: int | None = None
     """Bytes of an instance's DICOM file, uncompressed."""
@@ -151,7 +148,6 @@ def _expand(cursor: psycopg.Cursor[Row], level: Level, ids: list[str], detail: D
     values = {
         "level": int(level),
         "public_ids": ids,
-        "stable_age": STABLE_AGE_SECONDS,
         "all_metadata": detail.all_metadata,
         "attachments": detail.attachments,
     }

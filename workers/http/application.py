@@ -13,6 +13,7 @@ from cluster.errors import ClusterError
 from workers.http import (
     archive,
     attachments,
+    changes,
     deletion,
     errors,
     exports,
@@ -27,7 +28,6 @@ from workers.http import (
     tree,
 )
 from workers.http.authentication import Doorkeeper
-from workers.http.changes import get_changes
 from workers.http.expanded import PATHS
 from workers.http.handlers import Handler, Routes, reading
 from workers.http.resources import get_resource, list_resources
@@ -37,6 +37,7 @@ from workers.http.upload import post_instances
 TOPICS: tuple[Routes, ...] = (
     archive.ROUTES,
     attachments.ROUTES,
+    changes.ROUTES,
     deletion.ROUTES,
     exports.ROUTES,
     find.ROUTES,
@@ -60,7 +61,6 @@ def application(services: Services) -> Starlette:
         "/metrics": {"GET": probes.metrics},
         "/system": {"GET": reading(system.get_system)},
         "/statistics": {"GET": reading(system.get_statistics)},
-        "/changes": {"GET": get_changes},
         "/instances/{id}/file": {"GET": reading(files.get_file)},
     }
     for path in PATHS.values():

@@ -6,14 +6,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cluster.index.changes import ChangePage, changes_since, changes_until
+from cluster.index.changes import ChangePage, changes_since, changes_until, clear_changes
 from workers.http.answers import json_answer
 from workers.http.change_json import CHANGE_TYPES, change_as_json
 from workers.http.change_stream import EVENT_STREAM, event_stream, wait_for_page
 from workers.http.errors import PARAMETER_OUT_OF_RANGE, Refusal
-from workers.http.handlers import reading
+from workers.http.handlers import Routes, reading
 from workers.http.parameters import flag
 from workers.http.services import Services
+from workers.http.writing import done, writing
 
 DEFAULT_LIMIT = 100
 
@@ -54,6 +55,12 @@ def read_changes(services: Services, request: Request) -> Response:
     return json_answer(_answer(page))
 
 
+def delete_changes(services: Services, request: Request) -> Response:
+    """Empty the log; `Last` stays, so who follows goes on. What has to become stable still does."""
+    clear_changes(services.database)
+    return done()
+
+
 def _window(request: Request) -> tuple[int | None, int | None, int]:
     """`since`, `to` and `limit`; as Orthanc does, all three are forgotten if one of them is no number.
 
@@ -92,3 +99,6 @@ def _answer(page: ChangePage) -> dict[str, Any]:
     if page.changes:
         answer["First"] = page.changes[0].seq
     return answer
+
+
+ROUTES: Routes = {"/changes": {"GET": get_changes, "DELETE": writing(delete_changes)}}

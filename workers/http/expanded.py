@@ -47,10 +47,7 @@ def path_of(level: Level, public_id: str) -> str:
 def expanded(
     resource: Resource, tags: TagFormat = "keyword", contents: frozenset[str] = USUAL_CONTENTS
 ) -> dict[str, Any]:
-    """The object that the REST API shows for a resource, with the contents that are wanted.
-
-    IsStable is derived from LastUpdate, as there is no other trace of stability in the index.
-    """
+    """The object that the REST API shows for a resource, with the contents that are wanted."""
     level = resource.level
     shown: dict[str, Any] = {"ID": resource.public_id, "Type": TYPES[level]}
     if "Labels" in contents:

@@ -6,12 +6,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cluster.index.exports import Export, exports_since, last_export
+from cluster.index.exports import Export, clear_exports, exports_since, last_export
 from workers.http.answers import json_answer
 from workers.http.expanded import TYPES, path_of
 from workers.http.handlers import Routes, reading
 from workers.http.parameters import flag
 from workers.http.services import Services
+from workers.http.writing import done, writing
 
 DEFAULT_LIMIT = 100
 MAXIMUM_LIMIT = 20_000
@@ -57,4 +58,10 @@ def _export(export: Export) -> dict[str, Any]:
     }
 
 
-ROUTES: Routes = {"/exports": {"GET": reading(get_exports)}}
+def delete_exports(services: Services, request: Request) -> Response:
+    """Empty the log; numbers go on where they were."""
+    clear_exports(services.database)
+    return done()
+
+
+ROUTES: Routes = {"/exports": {"GET": reading(get_exports), "DELETE": writing(delete_exports)}}

@@ -40,16 +40,18 @@ class HttpServer:
         readiness: Callable[[], str | None],
         metrics: Callable[[], bytes],
         started: Callable[[], bool] = lambda: True,
+        reset: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             readiness: None if this node is ready, else the reason; must answer at once, from memory.
             started: whether this node was ready once; likewise.
+            reset: asks for this node to begin anew; must return at once.
             metrics: all metrics in Prometheus' text format; may block.
         """
         self._settings = settings
         feed = ChangeFeed(functools.partial(changes_since, database))
-        self._services = Services(settings, intake, database, storage, readiness, metrics, started, feed)
+        self._services = Services(settings, intake, database, storage, readiness, metrics, started, feed, reset)
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None

@@ -40,6 +40,8 @@ class Services:
     """Whether this node was ready once."""
     feed: ChangeFeed
     """New changes for those who wait for them."""
+    reset: Callable[[], None]
+    """Asks for this node to begin anew; returns at once."""
     uploads: ThreadPool = field(default_factory=lambda: ThreadPool("upload", UPLOAD_THREADS, UPLOADS_WAITING))
     reads: ThreadPool = field(default_factory=lambda: ThreadPool("read", READ_THREADS, READS_WAITING))
     writes: ThreadPool = field(default_factory=lambda: ThreadPool("write", WRITE_THREADS, WRITES_WAITING))

@@ -11,8 +11,8 @@ from cluster.index.changes import changes_until
 from cluster.index.metadata_names import metadata_name
 from cluster.index.resources import Detail, resources_of
 from cluster.index.statistics import read_statistics
-from workers.http.answers import PooledStream, json_array
-from workers.http.errors import BAD_REQUEST, Refusal
+from workers.http.answers import PooledStream, json_answer, json_array
+from workers.http.errors import BAD_REQUEST, FORBIDDEN, Refusal
 from workers.http.expanded import expanded
 from workers.http.expansion import RESOURCES_PER_PAGE, tag_format
 from workers.http.handlers import Routes, reading, reading_json
@@ -70,6 +70,14 @@ def get_dicom_conformance(services: Services, request: Request) -> Response:
     return Response("\n".join(lines), media_type="text/plain")
 
 
+def post_reset(services: Services, request: Request) -> Response:
+    """Let this node drain, read its configuration again and begin anew; only where Cluster.AllowReset says so."""
+    if not services.settings.cluster.allow_reset:
+        raise Refusal(FORBIDDEN, "this node is not to be reset over HTTP: Cluster.AllowReset is false")
+    services.reset()
+    return json_answer({})
+
+
 def post_bulk_content(services: Services, request: Request, body: Any) -> Response:
     """Expanded resources by id, of one level or of any, in the order of the ids; unknown ids are left out."""
     if not isinstance(body, dict) or not isinstance(body.get("Resources"), list):
@@ -101,5 +109,6 @@ ROUTES: Routes = {
     "/tools/now-local": {"GET": reading(get_now_local)},
     "/tools/dicom-conformance": {"GET": reading(get_dicom_conformance)},
     "/tools/metrics-prometheus": {"GET": reading(get_metrics)},
+    "/tools/reset": {"POST": reading(post_reset)},
     "/tools/bulk-content": {"POST": reading_json(post_bulk_content)},
 }

@@ -35,3 +35,9 @@ SELECT g.value, page.seq, page.changeType, page.resourceType, r.publicId, page.d
   LEFT JOIN Resources r ON r.internalId = page.internalId
  WHERE g.key = 6
  ORDER BY page.seq
+
+-- delete_changes --
+-- Deletes the oldest changes, some at a time, up to `upto`. GlobalIntegers keeps the last number, so nothing goes backwards.
+-- Locks: the rows that go, until commit.
+DELETE FROM Changes
+ WHERE seq = ANY (ARRAY(SELECT c.seq FROM Changes c WHERE c.seq <= %(upto)s ORDER BY c.seq LIMIT %(limit)s))

@@ -14,3 +14,8 @@ SELECT seq, resourceType, publicId, remoteModality, patientId, studyInstanceUid,
   FROM ExportedResources
  ORDER BY seq DESC
  LIMIT 1
+
+-- delete_exports --
+-- Deletes all; numbers go on where they were.
+-- Locks: the rows that go, until commit.
+DELETE FROM ExportedResources

@@ -11,7 +11,21 @@ SELECT publicId
 -- What the REST API shows of resources of one level; unknown ids give no row. Types of metadata: 1 IndexInSeries,
 -- 4 ExpectedNumberOfInstances, 5 ModifiedFrom, 6 AnonymizedFrom, 7 LastUpdate, 18 IsProtected; `all_metadata` and
 -- `attachments` say whether more is wanted.
+--
+-- Unstable is what cluster.log_stable_resources has noted and not yet logged as stable, and what got an instance that it has
+-- still to read (`fresh`): usually those of the last second, and never more than it reads at a time.
 -- Locks: none that a writer would notice.
+WITH fresh AS MATERIALIZED (
+    SELECT a.resource
+      FROM Changes c
+      JOIN Resources i ON i.internalId = c.internalId
+      JOIN Resources se ON se.internalId = i.parentId
+      JOIN Resources st ON st.internalId = se.parentId
+     CROSS JOIN LATERAL (VALUES (se.internalId), (st.internalId), (st.parentId)) AS a (resource)
+     WHERE %(level)s < 3 AND c.changeType = 2 AND a.resource IS NOT NULL
+       AND c.seq > (SELECT p.value::bigint FROM cluster.properties p WHERE p.name = 'stable_changes_read_upto')
+       AND c.seq > (SELECT g.value - 10000 FROM GlobalIntegers g WHERE g.key = 6)
+)
 SELECT r.publicId,
        parent.publicId,
        (SELECT json_agg(json_build_array(t.tagGroup, t.tagElement, t.value))
@@ -23,9 +37,8 @@ SELECT r.publicId,
        ARRAY(SELECT m.value
                FROM Resources c JOIN Metadata m ON m.id = c.internalId AND m.type = 1
               WHERE c.parentId = r.internalId AND r.resourceType = 2),
-       coalesce((SELECT m.value <= to_char((now() - make_interval(secs => %(stable_age)s)) AT TIME ZONE 'UTC',
-                                           'YYYYMMDD"T"HH24MISS')
-                   FROM Metadata m WHERE m.id = r.internalId AND m.type = 7), true),
+       NOT EXISTS (SELECT FROM cluster.unstable_resources u WHERE u.resource = r.internalId)
+           AND r.internalId NOT IN (SELECT f.resource FROM fresh f),
        a.uuid, a.uncompressedSize,
        CASE WHEN %(attachments)s THEN
            (SELECT json_agg(json_build_array(f.fileType, f.uuid, f.compressedSize, f.uncompressedSize,

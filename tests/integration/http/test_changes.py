@@ -1,10 +1,13 @@
 """GET /changes, against interop/rest.md 7."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
+from cluster.index.stable import log_stable_resources
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
 
@@ -97,3 +100,45 @@ def test_a_limit_beyond_reason_is_cut(door: Door, monkeypatch: pytest.MonkeyPatc
     page = changes(door, "?limit=1000000")
     assert (len(page["Changes"]), page["Done"]) == (3, False)
     assert page["Last"] == page["Changes"][-1]["Seq"]
+
+
+def test_deleted_changes_do_not_turn_the_log_back(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.index.changes.CHANGES_AT_A_TIME", 2)
+    stored = door.post(make_file()).json()
+    last = changes(door)["Last"]
+    answer = door.client.delete("/changes")
+    assert (answer.status_code, answer.content) == (200, b"")
+    for query in ("", "?last", "?since=0", f"?since={last}", "?since=2&wait=1"):
+        assert changes(door, query) == {"Changes": [], "Done": True, "Last": last}
+    assert door.client.delete("/changes").status_code == 200
+    # What was stored before becomes stable nevertheless.
+    assert not door.client.get(f"/series/{stored['ParentSeries']}").json()["IsStable"]
+    with psycopg.connect(door.settings.postgresql.conninfo()) as connection:
+        connection.execute("UPDATE cluster.unstable_resources SET last_instance_at = '-infinity'")
+    assert log_stable_resources(door.intake.database, 60) == 3
+    page = changes(door, f"?since={last}")
+    assert [change["ChangeType"] for change in page["Changes"]] == ["StableSeries", "StableStudy", "StablePatient"]
+    assert page["First"] == last + 1
+
+
+def test_changes_are_deleted_beside_writers_and_followers(door: Door) -> None:
+    seen: list[int] = []
+    done = threading.Event()
+
+    def follow() -> None:
+        last = 0
+        while not done.is_set() or last < changes(door, "?last")["Last"]:
+            page = changes(door, f"?since={last}&wait=1")
+            seen.extend(seqs(page))
+            assert page["Last"] >= last
+            last = page["Last"]
+
+    with ThreadPoolExecutor(10) as others:
+        follower = others.submit(follow)
+        deleting = others.submit(lambda: [door.client.delete("/changes").raise_for_status() for _ in range(10)])
+        list(others.map(lambda _: door.post(make_file()).raise_for_status(), range(60)))
+        deleting.result()
+        done.set()
+        follower.result(20)
+    assert seen == sorted(set(seen))
+    assert changes(door, "?last")["Last"] == 63

@@ -38,7 +38,7 @@ def test_methods_that_a_route_does_not_have(door: Door) -> None:
         ("PUT", "/instances/x"),
         ("POST", "/instances/x"),
         ("POST", "/patients"),
-        ("DELETE", "/changes"),
+        ("DELETE", "/statistics"),
         ("POST", "/system"),
         ("OPTIONS", "/instances"),
     ):

@@ -56,3 +56,23 @@ def test_exports(door: Door, database_uri: str) -> None:
     assert ([export["ID"] for export in page["Exports"]], page["Done"], page["Last"]) == (["id2"], True, 3)
     assert door.client.get("/exports?last").json()["Exports"][0]["Seq"] == 3
     assert door.client.get("/exports?since=x&limit=1").json()["Done"] is True
+
+
+def test_a_reset_is_refused_unless_it_is_allowed(door: Door) -> None:
+    answer = door.client.post("/tools/reset")
+    assert answer.status_code == 403
+    assert "Cluster.AllowReset is false" in answer.json()["Details"]
+
+
+def test_deleted_exports_do_not_turn_the_log_back(door: Door) -> None:
+    insert = (
+        "INSERT INTO ExportedResources (resourceType, publicId, remoteModality, date)"
+        " VALUES (3, 'x', 'pacs', '20260131T120000') RETURNING seq"
+    )
+    with psycopg.connect(door.settings.postgresql.conninfo(), autocommit=True) as connection:
+        [first] = connection.execute(insert)
+        assert door.client.delete("/exports").content == b""
+        assert door.client.get(f"/exports?since={first[0]}").json() == {"Done": True, "Exports": [], "Last": first[0]}
+        [second] = connection.execute(insert)
+    assert second > first
+    assert [export["Seq"] for export in door.client.get("/exports").json()["Exports"]] == [second[0]]

@@ -1,11 +1,15 @@
 """Lists and details, against interop/rest.md 4."""
 
+import time
+
 import pytest
 
 from cluster.database import Database
 from cluster.dicom.levels import Level
+from cluster.dicom.public_ids import PublicIds
 from cluster.index import resources
 from cluster.index.enumerations import MetadataType
+from cluster.index.stable import log_stable_resources
 from tests.integration.index_reads.conftest import Sql, Store
 
 
@@ -99,28 +103,53 @@ def test_labels_and_protection_written_by_others_are_shown(database: Database, s
     assert patient.metadata[MetadataType.IS_PROTECTED] == "true"
 
 
-def test_stable_means_that_the_last_update_is_a_minute_old(database: Database, store: Store, sql: Sql) -> None:
+def test_stable_is_what_the_log_of_changes_calls_so(database: Database, store: Store, sql: Sql) -> None:
+    def stable(ids: PublicIds) -> list[bool]:
+        levels = ((Level.PATIENT, ids.patient), (Level.STUDY, ids.study), (Level.SERIES, ids.series))
+        found = [resources.resource(database, level, public_id) for level, public_id in levels]
+        return [resource.is_stable for resource in found if resource is not None]
+
+    quiet = "UPDATE cluster.unstable_resources SET last_instance_at = last_instance_at - interval '9 seconds'"
     ids = store()
+    assert stable(ids) == [False] * 3  # committed, and no housekeeping yet
+    assert log_stable_resources(database, 10) == 0
+    assert stable(ids) == [False] * 3
+    sql(quiet)
+    assert log_stable_resources(database, 10) == 0
+    assert stable(ids) == [False] * 3
+    sql(quiet)
+    assert stable(ids) == [False] * 3  # not before the change that says so
+    assert log_stable_resources(database, 10) == 3
+    assert stable(ids) == [True] * 3
+    # Another series of the same study, and another patient.
+    store(SeriesInstanceUID="2.25.1.2")
+    other = store(PatientID="P2", StudyInstanceUID="2.25.2", SeriesInstanceUID="2.25.2.1")
+    assert stable(ids) == [False, False, True]
+    assert stable(other) == [False] * 3
+    instance = resources.resource(database, Level.INSTANCE, ids.instance)
+    assert instance is not None
+    assert instance.is_stable
 
-    def is_stable() -> bool:
-        series = resources.resource(database, Level.SERIES, ids.series)
-        assert series is not None
-        return series.is_stable
 
-    def last_update(age: str) -> None:
-        sql(
-            "UPDATE Metadata SET value = to_char(now() AT TIME ZONE 'UTC' - %s::interval, 'YYYYMMDD\"T\"HH24MISS')"
-            " WHERE type = 7",
-            age,
-        )
+def test_what_was_there_before_counts_as_stable(database: Database, store: Store, sql: Sql) -> None:
+    ids = store()
+    sql("DELETE FROM cluster.properties WHERE name = 'stable_changes_read_upto'")
+    series = resources.resource(database, Level.SERIES, ids.series)
+    assert series is not None
+    assert series.is_stable
 
-    assert not is_stable()
-    last_update("55 seconds")
-    assert not is_stable()
-    last_update("65 seconds")
-    assert is_stable()
-    sql("DELETE FROM Metadata WHERE type = 7")
-    assert is_stable()
+
+def test_a_lag_of_housekeeping_does_not_make_lists_slow(database: Database, store: Store, sql: Sql) -> None:
+    ids = store()
+    sql(
+        "INSERT INTO Changes SELECT nextval('changes_seq_seq'), 2, internalId, 3, ''"
+        " FROM Resources, generate_series(1, 100000) WHERE resourceType = 3"
+    )
+    started = time.monotonic()
+    series = resources.resource(database, Level.SERIES, ids.series)
+    assert time.monotonic() - started < 1
+    assert series is not None
+    assert not series.is_stable
 
 
 @pytest.mark.parametrize(
