@@ -1,12 +1,17 @@
 """What to send, where, and how to check it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.config import Settings
 from cluster.errors import ConfigurationError
-from workers.load.sender import Target
-from workers.load.studies import SIZES
+from workers.load.pace import Pace
+from workers.load.studies import SIZES, Size
+from workers.load.targets import Target, parse_targets
+from workers.load.thresholds import Thresholds
+from workers.load.transports import Credentials
+
+__all__ = ["LoadOptions", "parse_targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,51 +20,75 @@ class LoadOptions:
 
     targets: tuple[Target, ...]
     """Senders take turns in them."""
-    settings: Settings
-    """Of the cluster behind the targets: index, storage area and AE title."""
+    settings: Settings | None = None
+    """Of the cluster behind the targets: index and storage area, which are compared with the ledger."""
+    archive: Target | None = None
+    """Orthanc's REST API of the archive behind the targets, for searches, and for the comparison without `settings`."""
     senders: int = 4
     instances: int = 1000
-    size: str = "small"
-    """``small``, ``ct`` or ``mixed``."""
+    """Without `pace`; with it, its phases say how many."""
+    size: Size = "small"
+    """``tiny``, ``small``, ``ct`` or ``mixed``, or kinds of studies that take turns."""
     shared_studies: bool = False
     """Half of the senders send parts of the same studies, interleaved."""
+    send_again_percent: float = 0.0
+    """Of the instances, those that are sent once more after their success."""
+    pace: Pace | None = None
+    """When instances are due; None: as fast as it goes."""
     seed: int | None = None
     """The same seed makes the same instances; chosen at random if None."""
     time_limit_seconds: float = 60.0
     """For one instance, all its attempts together."""
     calling_aet: str = "LOAD"
     called_aet: str | None = None
-    """That of `settings` if None."""
+    """That of `settings` if None, or Orthanc's default."""
     ledger: Path | None = None
     """Where to keep the ledger (a new SQLite file); thrown away if None."""
+    resume: bool = False
+    """Go on with the run of this ledger."""
+    credentials: Credentials | None = None
+    """For HTTP doors."""
+    queries_per_second: float = 0.0
+    """Searches beside, in `archive`."""
+    metrics: tuple[str, ...] = ()
+    """Prometheus pages to be read beside."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
     count_orphans: bool = False
     """Also count files without a row, which walks the whole storage area."""
 
+    @property
+    def planned(self) -> int:
+        """How many instances there are to send."""
+        return self.pace.instances if self.pace is not None else self.instances
+
+    @property
+    def aet(self) -> str:
+        """What the archive is called."""
+        return self.called_aet or (self.settings.dicom.aet if self.settings is not None else "ORTHANC")
+
     def __post_init__(self) -> None:
         self._require("--target", bool(self.targets), "is missing: HOST:PORT, several separated by commas")
+        self._require(
+            "--archive",
+            self.settings is not None or self.archive is not None,
+            "is missing: what was acknowledged is compared over http://HOST:PORT of an Orthanc, or with --config or"
+            " --data in index and storage area",
+        )
         self._require("--senders", self.senders >= 1, "must be at least 1")
-        self._require("--instances", self.instances >= 1, "must be at least 1")
-        self._require("--size", self.size in SIZES, f"must be one of {', '.join(SIZES)}, not {self.size!r}")
+        self._require("--instances", self.planned >= 1, "must be at least 1")
+        is_known = not isinstance(self.size, str) or self.size in SIZES
+        self._require("--size", is_known, f"must be one of {', '.join(SIZES)}, not {self.size!r}")
         self._require("--same-study", not self.shared_studies or self.senders >= 2, "needs at least 2 senders")
         self._require("--time-limit", self.time_limit_seconds > 0, "must be more than 0")
-        self._require("--ledger", self.ledger is None or not self.ledger.exists(), "must be a new file")
+        if self.resume:
+            self._require("--resume", self.ledger is not None and self.ledger.exists(), "needs the --ledger of a run")
+        else:
+            self._require("--ledger", self.ledger is None or not self.ledger.exists(), "must be a new file")
+        self._require(
+            "--scenario", not self.queries_per_second or self.archive is not None, "has queries, which need --archive"
+        )
 
     @staticmethod
     def _require(option: str, met: bool, reason: str) -> None:
         if not met:
             raise ConfigurationError(option, reason)
-
-
-def parse_targets(text: str) -> tuple[Target, ...]:
-    """Read ``HOST:PORT[,HOST:PORT…]``; an IPv6 address stands in brackets. Raises ConfigurationError."""
-    return tuple(_parse_target(part.strip()) for part in text.split(","))
-
-
-def _parse_target(text: str) -> Target:
-    host, colon, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not (colon and host and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise ConfigurationError("--target", f"{text!r} is not HOST:PORT")
-    if ":" in host and not bracketed:
-        raise ConfigurationError("--target", f"{text!r}: an IPv6 address stands in brackets, [::1]:4242")
-    return Target(host[1:-1] if bracketed else host, int(port))

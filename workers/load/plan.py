@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from workers.load.studies import SIZES, SyntheticStudy
+from workers.load.studies import Size, SyntheticStudy, kinds_of
 from workers.load.synthetic import SyntheticInstance, SyntheticSeries
 
 
@@ -34,8 +34,8 @@ def portions(senders: int, instances: int, shared_studies: bool) -> list[Portion
     return dealt
 
 
-def instances_of(portion: Portion, *, size: str, seed: int) -> Iterator[SyntheticInstance]:
-    """Make the instances of a portion one by one; `size` is a key of SIZES."""
+def instances_of(portion: Portion, *, size: Size, seed: int) -> Iterator[SyntheticInstance]:
+    """Make the instances of a portion one by one."""
     first = 0
     for study in _studies(portion.stream, size, seed):
         for number in range(study.kind.series):
@@ -49,8 +49,8 @@ def instances_of(portion: Portion, *, size: str, seed: int) -> Iterator[Syntheti
                 return
 
 
-def _studies(stream: str, size: str, seed: int) -> Iterator[SyntheticStudy]:
-    kinds = SIZES[size]
+def _studies(stream: str, size: Size, seed: int) -> Iterator[SyntheticStudy]:
+    kinds = kinds_of(size)
     return (SyntheticStudy(seed, stream, number, kinds[number % len(kinds)]) for number in count())
 
 

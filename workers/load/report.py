@@ -34,6 +34,7 @@ def as_json(result: LoadResult) -> dict[str, Any]:
         "instances_per_second": round(result.instances_per_second, 2),
         "megabytes_per_second": round(_megabytes_per_second(result), 2),
         "latency_ms": result.latency_milliseconds,
+        "missed": list(result.missed),
         "seed": result.seed,
     }
 
@@ -74,6 +75,8 @@ def print_result(result: LoadResult, console: Console) -> None:
         console.print(f"{public_id}: {text}", style="red", highlight=False)
     for text in result.findings.inconsistencies:
         console.print(text, style="red", highlight=False)
+    for text in result.missed:
+        console.print(text, style="red", highlight=False)
     console.print(verdict(result), style="bold green" if result.passed else "bold red", highlight=False)
 
 
@@ -84,6 +87,8 @@ def verdict(result: LoadResult) -> str:
         line += f", wrong bytes {result.wrong_bytes:,}"
     if result.findings.inconsistencies:
         line += ", statistics wrong"
+    if result.missed:
+        line += f"; {len(result.missed)} thresholds missed"
     if result.acknowledged < result.planned:
         line += f"; {result.planned - result.acknowledged:,} of {result.planned:,} were never acknowledged"
     return line
@@ -92,13 +97,16 @@ def verdict(result: LoadResult) -> str:
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Callable[[Progress], None]]:
     """A bar while sending; yields what `run_load` wants as `progress`."""
-    columns = (TextColumn("acknowledged"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[retries]}"))
+    columns = (TextColumn("acknowledged"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
     with ProgressBar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("acknowledged", total=None, retries="")
+        task = bar.add_task("acknowledged", total=None, now="")
 
         def show(progress: Progress) -> None:
-            again = f"{progress.retries:,} sent again" if progress.retries else ""
-            bar.update(task, total=progress.planned, completed=progress.acknowledged, retries=again)
+            parts = [f"{progress.rate:,.0f}/s"]
+            parts += [f"{name} {value:,.1f} ms" for name, value in progress.latency_milliseconds.items()]
+            if progress.retries:
+                parts.append(f"{progress.retries:,} sent again")
+            bar.update(task, total=progress.planned, completed=progress.acknowledged, now=", ".join(parts))
 
         yield show
 

@@ -1,9 +1,8 @@
 """One sender: its instances, one association at a time, each instance sent again until it is acknowledged.
 
-An association per study to the sender's own target, as modalities do; when that fails, the next target takes over
-until the study ends. A DIMSE status is final unless it says "out of resources" (PS3.4 table B.2-1: 0xA7xx), an
-association that ends in any other way than by us is not: the instance is sent again, the same bytes, because nobody
-can know whether it was stored before the answer was lost.
+An association (or HTTP connection) per study to the sender's own target, as modalities do; when that fails, the next
+target takes over until the study ends. What is no final answer is sent again, the same bytes, because nobody can know
+whether it was stored before the answer was lost.
 """
 
 import hashlib
@@ -16,28 +15,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from workers.load.ledger import Delivery
+from workers.load.pace import Pace
 from workers.load.plan import Portion, instances_of
-from workers.load.studies import SIZES
+from workers.load.studies import Size, kinds_of
 from workers.load.synthetic import TRANSFER_SYNTAXES, SyntheticInstance
-from workers.storescu import Association, AssociationEnded, NotNegotiated
+from workers.load.targets import Target
+from workers.load.transports import NO_ASSOCIATION, Attempt, Credentials, DicomTransport, HttpTransport, Transport
 
-NO_ASSOCIATION = "no association: "
-"""How the reason begins where nothing of the instance was sent."""
+__all__ = ["NO_ASSOCIATION", "Assignment", "GaveUp", "Sender", "Target", "main", "presentation_contexts"]
 
 _REPORT_SECONDS = 0.1
 _ANSWER_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Target:
-    """A DICOM door of the cluster."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +35,26 @@ class Assignment:
 
     sender: int
     portion: Portion
-    size: str
+    size: Size
     seed: int
     targets: tuple[Target, ...]
     calling_aet: str
     called_aet: str
     time_limit_seconds: float
     """For one instance, all attempts together."""
+    credentials: Credentials | None = None
+    """For HTTP doors."""
+    pace: Pace | None = None
+    """When instances are due; None: as fast as it goes."""
+    first_number: int = 0
+    """Of those of all senders, the number of the first instance of this one; its others follow at `senders` each."""
+    senders: int = 1
+    send_again_percent: float = 0.0
 
 
-def presentation_contexts(size: str) -> list[tuple[str, list[str]]]:
+def presentation_contexts(size: Size) -> list[tuple[str, list[str]]]:
     """What has to be negotiated for studies of this size: one context per SOP class and transfer syntax."""
-    sop_classes = sorted({kind.sop_class_uid for kind in SIZES[size]})
+    sop_classes = sorted({kind.sop_class_uid for kind in kinds_of(size)})
     return [(sop_class, [syntax]) for sop_class in sop_classes for syntax in TRANSFER_SYNTAXES]
 
 
@@ -70,10 +67,10 @@ class Sender:
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
-        self._contexts = presentation_contexts(assignment.size)
-        self._association: Association | None = None
+        self._transports = [self._transport(target) for target in assignment.targets]
         self._target = self._home
         self._study = ""
+        self._dice = random.Random(f"{assignment.seed}/{assignment.sender}")  # noqa: S311 (test data)
 
     def run(self, report: Callable[[Delivery], None], stopped: Callable[[], bool] = lambda: False) -> None:
         """Send everything, or what there is until `stopped()`; `report` gets each instance once its fate is known.
@@ -81,41 +78,58 @@ class Sender:
         Raises GaveUp after reporting the instance that used up its time limit.
         """
         assignment = self._assignment
+        instances = instances_of(assignment.portion, size=assignment.size, seed=assignment.seed)
+        began = time.monotonic()
         try:
-            for instance in instances_of(assignment.portion, size=assignment.size, seed=assignment.seed):
+            for number, instance in enumerate(instances):
+                if assignment.pace is not None:
+                    due = assignment.pace.due(assignment.first_number + number * assignment.senders)
+                    _wait(began + due, stopped)
                 if stopped():
                     return
                 if instance.study_instance_uid != self._study:
                     self._study = instance.study_instance_uid
-                    self._end_association()
+                    self._leave()
                     self._target = self._home
-                delivery = self._deliver(instance)
+                delivery, final = self._deliver(instance)
                 report(delivery)
-                if not _final(delivery.status):
+                if not final:
                     raise GaveUp(f"{instance.sop_instance_uid}: {delivery.failures[-1][1]}")
         finally:
-            self._end_association()
+            self._leave()
 
     @property
     def _home(self) -> int:
         return self._assignment.sender % len(self._assignment.targets)
 
-    def _deliver(self, instance: SyntheticInstance) -> Delivery:
+    def _transport(self, target: Target) -> Transport:
+        assignment = self._assignment
+        timeout_seconds = min(_ANSWER_SECONDS, assignment.time_limit_seconds)
+        if target.url:
+            return HttpTransport(target, timeout_seconds, assignment.credentials)
+        contexts = presentation_contexts(assignment.size)
+        return DicomTransport(target, assignment.calling_aet, assignment.called_aet, contexts, timeout_seconds)
+
+    def _deliver(self, instance: SyntheticInstance) -> tuple[Delivery, bool]:
+        """Send until the fate of the instance is known; whether it is, or the time was over first."""
         deadline = time.monotonic() + self._assignment.time_limit_seconds
         failures: list[tuple[str, str]] = []
         while True:
             target = str(self._assignment.targets[self._target])
-            status, reason, begun = self._attempt(instance)
+            attempt, begun = self._attempt(instance)
             ended = time.monotonic()
-            acknowledged = status is not None and _stored(status)
-            if not acknowledged:
-                failures.append((target, reason))
-            if _final(status) or ended >= deadline:
+            if not attempt.stored:
+                failures.append((target, attempt.reason))
+            if attempt.stored and self._dice.uniform(0, 100) < self._assignment.send_again_percent:
+                again = self._transports[self._target].send(instance)
+                if not again.stored:
+                    failures.append((target, f"sent once more: {again.reason}"))
+            if attempt.final or ended >= deadline:
                 break
-            self._end_association()
+            self._leave()
             self._target = (self._target + 1) % len(self._assignment.targets)
             _pause(len(failures), deadline)
-        return Delivery(
+        delivery = Delivery(
             sender=self._assignment.sender,
             patient_id=instance.patient_id,
             study_instance_uid=instance.study_instance_uid,
@@ -124,55 +138,30 @@ class Sender:
             data_set_md5=hashlib.md5(instance.data_set, usedforsecurity=False).hexdigest(),
             size=len(instance.data_set),
             target=target,
-            status=status,
-            acknowledged_at=ended if acknowledged else None,
-            latency_seconds=ended - begun if acknowledged else None,
+            status=attempt.status,
+            acknowledged_at=ended if attempt.stored else None,
+            latency_seconds=ended - begun if attempt.stored else None,
             failures=tuple(failures),
         )
+        return delivery, attempt.final
 
-    def _attempt(self, instance: SyntheticInstance) -> tuple[int | None, str, float]:
-        """Send once; returns the status if one came, the outcome in words, and when the C-STORE began."""
+    def _attempt(self, instance: SyntheticInstance) -> tuple[Attempt, float]:
+        """Send once, on a connection that is made first if need be; and when the sending itself began."""
+        transport = self._transports[self._target]
         begun = time.monotonic()
-        try:
-            association = self._association or self._associate()
-        except AssociationEnded as error:
-            return None, f"{NO_ASSOCIATION}{error}", begun
+        if reason := transport.open():
+            return Attempt(False, False, None, reason), begun
         begun = time.monotonic()
-        try:
-            status = association.store(
-                instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid, instance.data_set
-            )
-        except (AssociationEnded, NotNegotiated) as error:
-            self._end_association()
-            return None, str(error), begun
-        return status, f"status 0x{status:04X}", begun
+        return transport.send(instance), begun
 
-    def _associate(self) -> Association:
-        target = self._assignment.targets[self._target]
-        self._association = Association.request(
-            target.host,
-            target.port,
-            called_aet=self._assignment.called_aet,
-            calling_aet=self._assignment.calling_aet,
-            contexts=self._contexts,
-            timeout_seconds=min(_ANSWER_SECONDS, self._assignment.time_limit_seconds),
-        )
-        return self._association
-
-    def _end_association(self) -> None:
-        if self._association is not None:
-            self._association.release()
-            self._association = None
+    def _leave(self) -> None:
+        self._transports[self._target].close()
 
 
-def _stored(status: int) -> bool:
-    """Success, or a warning, which says stored too (PS3.4 table B.2-1)."""
-    return status == 0x0000 or status & 0xF000 == 0xB000
-
-
-def _final(status: int | None) -> bool:
-    """Whether sending the instance again is no use: there was an answer, and it is not "out of resources"."""
-    return status is not None and status & 0xFF00 != 0xA700
+def _wait(until: float, stopped: Callable[[], bool]) -> None:
+    """Until that moment of the monotonic clock, or until stopped."""
+    while (left := until - time.monotonic()) > 0 and not stopped():
+        time.sleep(min(left, _REPORT_SECONDS))
 
 
 def _pause(failures: int, deadline: float) -> None:

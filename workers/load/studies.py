@@ -10,6 +10,13 @@ from random import Random
 
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, MRImageStorage
 
+SOP_CLASSES = {
+    "CT": str(CTImageStorage),
+    "MR": str(MRImageStorage),
+    "CR": str(ComputedRadiographyImageStorage),
+}
+"""By modality: what the generator can make."""
+
 _UID_NAMESPACE = uuid.UUID("0f1c7a5e-4a0e-4c8e-9d55-3b6c7f3b9a10")
 
 
@@ -38,6 +45,14 @@ CR = Kind("CR", str(ComputedRadiographyImageStorage), 1280, 1024, series=2, inst
 
 SIZES: dict[str, tuple[Kind, ...]] = {"tiny": (TINY,), "small": (SMALL,), "ct": (CT,), "mixed": (SMALL, CT, MR, CR)}
 """What ``--size`` means; studies take turns. Files: TINY 3 KB, SMALL 30 KB, CT 526 KB, MR 133 KB, CR 2.6 MB."""
+
+Size = str | tuple[Kind, ...]
+"""A key of SIZES, or kinds of one's own, which take turns."""
+
+
+def kinds_of(size: Size) -> tuple[Kind, ...]:
+    """The kinds that take turns."""
+    return SIZES[size] if isinstance(size, str) else size
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from cluster.dicom.part10 import file_meta_information
 from workers.load.sender import presentation_contexts
 from workers.load.synthetic import SyntheticInstance
 from workers.prove.history import Outcome
@@ -133,12 +132,6 @@ class DicomClient:
 
     def _move(self) -> None:
         self._at = (self._at + 1) % len(self._doors)
-
-
-def part10(instance: SyntheticInstance) -> bytes:
-    """The instance as a file (PS3.10 section 7)."""
-    meta = file_meta_information(instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
-    return meta + instance.data_set
 
 
 def md5(data: bytes) -> str:

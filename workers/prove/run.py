@@ -13,10 +13,11 @@ from cluster.database import Database
 from cluster.dicom.public_ids import public_ids
 from cluster.errors import ClusterError
 from cluster.index.check import unsettled
+from workers.load.transports import part10
 from workers.local.children import wait_until
 from workers.prove.checker import FinalRead, Verdict, judge
 from workers.prove.client import Client
-from workers.prove.doors import HttpClient, md5, part10
+from workers.prove.doors import HttpClient, md5
 from workers.prove.faults import FAULTS, Injector
 from workers.prove.follower import Follower
 from workers.prove.history import History, Kind, Operation, Outcome

@@ -11,8 +11,9 @@ from itertools import islice
 from cluster.dicom.public_ids import public_ids
 from workers.load.plan import Portion, instances_of
 from workers.load.synthetic import SyntheticInstance
+from workers.load.transports import part10
 from workers.prove.client import Client
-from workers.prove.doors import SIZE, DicomClient, Door, HttpClient, md5, part10
+from workers.prove.doors import SIZE, DicomClient, Door, HttpClient, md5
 from workers.prove.history import Kind, Operation, Outcome
 
 _REMEMBERED = 60

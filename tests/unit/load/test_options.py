@@ -80,7 +80,7 @@ def test_settings_come_from_the_running_cluster_behind_the_door(
 
     # Then its door leads to its configuration, and others do not
     assert find_settings((), None, (Target("elsewhere", 1), Target("127.0.0.1", 4243))).name == "running"
-    with pytest.raises(ConfigurationError, match="give --config FILE or --data DIR"):
+    with pytest.raises(ConfigurationError, match="give --config FILE, --data DIR"):
         find_settings((), None, (Target("127.0.0.1", 4242),))
     unregister(data)
     with pytest.raises(ConfigurationError):

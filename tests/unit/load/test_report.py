@@ -15,6 +15,7 @@ CLEAN = LoadResult(
     planned=100,
     sent=100,
     acknowledged=100,
+    acknowledged_before=0,
     attempts=103,
     acknowledged_bytes=3_000_000,
     seconds=2.0,
@@ -49,6 +50,7 @@ def test_a_clean_run_passes() -> None:
         (replace(CLEAN, findings=Findings(missing={"a", "b"})), "lost 2, duplicated 0"),
         (replace(CLEAN, findings=Findings(duplicated={"a"})), "lost 0, duplicated 1"),
         (replace(CLEAN, findings=Findings(wrong_bytes={"a"})), "wrong bytes 1"),
+        (replace(CLEAN, missed=("too slow",)), "1 thresholds missed"),
         (replace(CLEAN, findings=Findings(inconsistencies=["statistics say"])), "statistics wrong"),
     ],
 )
