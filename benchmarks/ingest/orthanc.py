@@ -132,6 +132,35 @@ def orthanc(
         yield System(name, *addresses, [process], server, uri, folder / "storage", configuration, versions)
 
 
+@contextmanager
+def plain_orthanc(files: OrthancFiles) -> Iterator[tuple[str, str]]:
+    """An Orthanc without plugins, on its own SQLite index: its DICOM door and its address."""
+    with tempfile.TemporaryDirectory(prefix="orthanc-") as name:
+        folder = Path(name)
+        dicom_port, http_port = free_ports(2)
+        configuration = folder / "orthanc.json"
+        document = {
+            "Name": "benchmark",
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "index"),
+            "DicomPort": dicom_port,
+            "HttpPort": http_port,
+            "AuthenticationEnabled": False,
+        }
+        configuration.write_text(json.dumps(document))
+        environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8", **files.environment, "TCP_NODELAY": "1"}
+        process = ManagedProcess(
+            "Orthanc", [*files.command, str(configuration)], log_path=folder / "orthanc.log", env=environment
+        )
+        process.start()
+        try:
+            http = f"http://127.0.0.1:{http_port}"
+            process.wait_ready(lambda: _get(f"{http}/system") is not None, READY_SECONDS)
+            yield f"127.0.0.1:{dicom_port}", http
+        finally:
+            process.terminate()
+
+
 def _document(
     folder: Path, files: OrthancFiles, uri: str, dicom_port: int, http_port: int, seen: str | None
 ) -> dict[str, object]:

@@ -48,6 +48,7 @@ def test_schema_upgrade(tmp_path):
         ("memory", ["dicom", "http"], ""),
         ("import_files", ["import"], "orthanc"),
         ("rest_reads", ["reads"], ""),
+        ("load_comparison", ["load"], "orthanc"),
     ],
 )
 def test_parts_of_ingest(name, parts, needed, tmp_path, short_folder):

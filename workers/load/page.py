@@ -25,23 +25,46 @@ Point = tuple[float, float]
 
 def page(result: Mapping[str, Any], ledger: Ledger, title: str) -> str:
     """The page for the JSON form of a result and the ledger it came from."""
+    return _document(title, _body(result, ledger))
+
+
+def comparison(runs: Sequence[tuple[str, Mapping[str, Any], Ledger]], title: str) -> str:
+    """One page for the same load on several systems: numbers side by side, then the page of each."""
+    names = ("acknowledged", "missing", "duplicated", "wrong_bytes", "retries", "instances_per_second")
+    rows = [
+        (name.replace("_", " "), *(f"{result[name]:,.1f}".removesuffix(".0") for _, result, _ in runs))
+        for name in names
+    ]
+    rows += [
+        (f"{percentile} ms", *(f"{result['latency_ms'][percentile] or 0:,.1f}" for _, result, _ in runs))
+        for percentile in ("p50", "p95", "p99")
+    ]
+    heads = "".join(f"<th>{escape(name)}</th>" for name, _, _ in runs)
+    table = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    parts = [f"<table><tr><th></th>{heads}</tr>{table}</table>"]
+    for name, result, ledger in runs:
+        parts += [f"<h1>{escape(name)}</h1>", *_body(result, ledger)]
+    return _document(title, parts)
+
+
+def _document(title: str, body: Iterable[str]) -> str:
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+    return "\n".join([f"{head}<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>", *body, "</body></html>"])
+
+
+def _body(result: Mapping[str, Any], ledger: Ledger) -> list[str]:
     deliveries = list(ledger.deliveries())
     began = min((at - latency for at, latency in deliveries), default=0.0)
-    return "\n".join(
-        [
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
-            f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>",
-            _verdict(result),
-            "<h2>Acknowledged instances per second</h2>",
-            _lines([_per_second(at - began for at, _ in deliveries)], "/s"),
-            "<h2>Latency</h2>",
-            _heat_map([(at - began, latency) for at, latency in deliveries]),
-            *_failures(result),
-            *_searches([(at - began, seconds, failure) for at, seconds, failure in ledger.searches()]),
-            *_metrics(ledger.measured(), began),
-            "</body></html>",
-        ]
-    )
+    return [
+        _verdict(result),
+        "<h2>Acknowledged instances per second</h2>",
+        _lines([_per_second(at - began for at, _ in deliveries)], "/s"),
+        "<h2>Latency</h2>",
+        _heat_map([(at - began, latency) for at, latency in deliveries]),
+        *_failures(result),
+        *_searches([(at - began, seconds, failure) for at, seconds, failure in ledger.searches()]),
+        *_metrics(ledger.measured(), began),
+    ]
 
 
 def _verdict(result: Mapping[str, Any]) -> str:
