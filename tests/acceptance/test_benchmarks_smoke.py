@@ -49,6 +49,7 @@ def test_schema_upgrade(tmp_path):
         ("import_files", ["import"], "orthanc"),
         ("rest_reads", ["reads"], ""),
         ("load_comparison", ["load"], "orthanc"),
+        ("scaling", ["growth"], ""),
     ],
 )
 def test_parts_of_ingest(name, parts, needed, tmp_path, short_folder):
