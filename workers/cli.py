@@ -10,6 +10,7 @@ metrics before anything counts.
 import contextlib
 import functools
 import importlib
+import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -37,11 +38,21 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except ConfigurationError as error:
-        click.echo(f"orthanc-cluster: {error}", err=True)
+        _tell(error)
         sys.exit(2)
     except ClusterError as error:
-        click.echo(f"orthanc-cluster: {error}", err=True)
+        _tell(error)
         sys.exit(3)
+
+
+def _tell(error: ClusterError) -> None:
+    """The last line on standard error, in the form of those before it."""
+    from workers.logs import is_for_machines
+
+    if is_for_machines():
+        logging.getLogger(__name__).critical("%s", error)
+    else:
+        click.echo(f"orthanc-cluster: {error}", err=True)
 
 
 class _Lazy(click.Group):
@@ -108,7 +119,7 @@ def ingest(
 
     overrides = {"DicomPort": dicom_port, "HttpPort": http_port, "Cluster": {"NodeName": name} if name else None}
     settings = load_settings(configuration, overrides={key: value for key, value in overrides.items() if value})
-    set_up_logging(verbose=verbose)
+    set_up_logging(settings, verbose=verbose)
     log_configuration(settings)
     if settings.cluster.ingest_processes > 1:
         from workers.prefork import serve_in_processes
@@ -131,7 +142,7 @@ def worker(settings: Settings, processes: int, verbose: bool) -> None:
     from workers.logs import log_configuration, set_up_logging
     from workers.tasks.worker import run_worker
 
-    set_up_logging(verbose=verbose)
+    set_up_logging(settings, verbose=verbose)
     log_configuration(settings)
     with contextlib.closing(Gate(settings, role="worker")) as gate:
         if gate.wait_until_ready():
@@ -190,7 +201,7 @@ def import_(settings: Settings, paths: Sequence[Path], report: Path | None, resu
     from workers.import_command import import_files
     from workers.logs import set_up_logging
 
-    set_up_logging()
+    set_up_logging(settings)
     with contextlib.closing(Gate(settings)) as gate:
         if gate.wait_until_ready():
             sys.exit(import_files(settings, paths, report=report, resume=resume))

@@ -1,6 +1,7 @@
 """Bounded pools of threads for what blocks, so that the event loop never does."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,8 +35,11 @@ class ThreadPool:
             self._free += 1
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of `work`, done by a thread of the pool."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
+        """The result of `work`, done by a thread of the pool in the context of the request (log fields)."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, lambda: context.run(work, *args, **kwargs)
+        )
 
     def close(self) -> None:
         """Let the threads go when they have finished what they are at."""

@@ -1,5 +1,6 @@
 """One association as acceptor, from the transport connection to its end, in one thread (PS3.8 section 9.2)."""
 
+import itertools
 import logging
 import socket
 import time
@@ -7,6 +8,7 @@ import time
 from cluster import telemetry
 from cluster.dicom.status import CANNOT_UNDERSTAND, SOP_CLASS_NOT_SUPPORTED, SUCCESS, UNRECOGNIZED_OPERATION
 from cluster.ingest.origin import Origin
+from workers.logs import bind
 from workers.storescp import c_store
 from workers.storescp.admission import Admission
 from workers.storescp.policy import ARTIM_SECONDS, Policy, Refusal
@@ -29,6 +31,7 @@ from workers.upper_layer.stream import PduStream
 log = logging.getLogger(__name__)
 
 _RELEASE_SECONDS = 2.0
+_numbers = itertools.count(1)
 
 
 class Association:
@@ -70,6 +73,10 @@ class Association:
 
     def run(self) -> None:
         """Serve the peer until the association has ended, and close the connection."""
+        with bind(association=str(next(_numbers)), peer=self._peer_ip):
+            self._run()
+
+    def _run(self) -> None:
         farewell = b""
         try:
             farewell = self._negotiate()
@@ -127,6 +134,10 @@ class Association:
 
     def _serve(self) -> None:
         """Answer messages until the association ends, which is always by an exception."""
+        with bind(peer=self._peer):
+            self._answer_all()
+
+    def _answer_all(self) -> None:
         messages = MessageReader(self._stream, self._contexts)
         while not self._stream.interrupt_when_idle:
             context_id, request = messages.command()
