@@ -12,6 +12,7 @@
     │   ├── CommitUnknown              connection lost after COMMIT was sent: it may or may not have happened
     │   ├── ReadOnlyServer             the server became a standby (25006)
     │   ├── NodeBusy                   this node has no room for the request, or is draining
+    │   ├── StorageUnavailable         the storage area does not answer
     │   └── BrokerUnavailable          Celery's broker does not answer
     └── Permanent                  do not try again: somebody has to change something
         ├── ConfigurationError         a setting is wrong; names its path
@@ -75,6 +76,10 @@ class ReadOnlyServer(Transient):
 
 class NodeBusy(Transient):
     """This node cannot take the request now: no room, not ready, or draining."""
+
+
+class StorageUnavailable(Transient):
+    """The storage area cannot be reached, or is overloaded."""
 
 
 class BrokerUnavailable(Transient):

@@ -19,6 +19,7 @@ from workers import metrics, restart
 from workers.housekeeping import Housekeeping
 from workers.http.server import HttpServer
 from workers.siblings import Siblings
+from workers.storage_watch import StorageWatch
 from workers.storescp.listener import StoreScp
 from workers.upper_layer.pdu import DEFAULT_MAXIMUM_LENGTH
 
@@ -44,7 +45,13 @@ def serve(
         SchemaMismatch, DatabaseRefused: the database will not do, and waiting would not change that.
     """
     siblings = siblings or Siblings(1)
-    gate = Gate(settings, role="ingest", on_change=lambda is_ready: siblings.tell(number, is_ready))
+    intake = open_intake(settings)
+    gate = Gate(
+        settings,
+        role="ingest",
+        on_change=lambda is_ready: siblings.tell(number, is_ready),
+        also=lambda: intake.storage.health.reason,
+    )
     stopped = threading.Event()
     begins_anew = False
 
@@ -62,7 +69,8 @@ def serve(
     signal.signal(restart.SIGNAL, stop_for_restart)
     with (
         contextlib.closing(gate),
-        contextlib.closing(open_intake(settings)) as intake,
+        contextlib.closing(intake),
+        StorageWatch(intake.storage),
         _doors(settings, intake, gate, siblings, read_metrics, reset),
     ):
         if gate.wait_until_ready():
@@ -85,13 +93,15 @@ def _doors(
     read_metrics: Callable[[], bytes],
     reset: Callable[[], None],
 ) -> Iterator[None]:
-    scp = StoreScp(settings, intake, ready=lambda: gate.is_ready, maximum_pdu_length=_maximum_pdu_length(settings))
+    scp = StoreScp(
+        settings, intake, ready=lambda: _reason(intake, gate) is None, maximum_pdu_length=_maximum_pdu_length(settings)
+    )
     http = HttpServer(
         settings,
         intake,
         intake.database,
         intake.storage,
-        readiness=lambda: gate.reason or siblings.reason(),
+        readiness=lambda: _reason(intake, gate) or siblings.reason(),
         started=lambda: gate.has_been_ready,
         metrics=read_metrics,
         reset=reset,
@@ -115,6 +125,11 @@ def _doors(
             closer.start()
         for closer in closers:
             closer.join()
+
+
+def _reason(intake: Intake, gate: Gate) -> str | None:
+    """Why this process is not ready: of the storage area the gate learns later."""
+    return gate.reason or intake.storage.health.reason
 
 
 def _maximum_pdu_length(settings: Settings) -> int:

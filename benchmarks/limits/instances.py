@@ -6,6 +6,7 @@ from io import BytesIO
 
 from cluster.dicom.header import read_part10
 from cluster.dicom.part10 import file_meta_information
+from cluster.index.attached_files import AttachedBytes
 from cluster.index.store_instances import InstanceRows
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
@@ -41,4 +42,4 @@ def _rows(instance: SyntheticInstance) -> InstanceRows:
     file = part10(instance)
     parsed = read_part10(BytesIO(file), len(file))
     md5 = hashlib.md5(file, usedforsecurity=False).hexdigest()
-    return InstanceRows(parsed, str(uuid.uuid4()), len(file), md5, metadata_of(parsed, _ORIGIN))
+    return InstanceRows(parsed, AttachedBytes.plain(str(uuid.uuid4()), len(file), md5), metadata_of(parsed, _ORIGIN))

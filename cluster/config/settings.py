@@ -54,6 +54,7 @@ class Settings(Options):
     storage_directory: Folder = Field(default=Path("OrthancStorage"), validation_alias="StorageDirectory")
     default_encoding: Encoding = Field(default="Latin1", validation_alias="DefaultEncoding")
     overwrite_instances: OverwriteInstances = Field(default="Never", validation_alias="OverwriteInstances")
+    storage_compression: bool = Field(default=False, validation_alias="StorageCompression")
     sync_storage_area: bool = Field(default=True, validation_alias="SyncStorageArea")
     store_md5_for_attachments: bool = Field(default=True, validation_alias="StoreMD5ForAttachments")
     check_revisions: bool = Field(default=False, validation_alias="CheckRevisions")

@@ -14,7 +14,6 @@ from cluster.errors import ConfigurationError
 class UnservedOptions(Options):
     """Each option with its type and its inert value, which is the only one (or its empty like) that is accepted."""
 
-    storage_compression: bool = Field(default=False, validation_alias="StorageCompression")
     store_dicom: bool = Field(default=True, validation_alias="StoreDicom")
     ingest_transcoding: str | None = Field(default=None, validation_alias="IngestTranscoding")
     extra_main_dicom_tags: dict[str, Any] = Field(default={}, validation_alias="ExtraMainDicomTags")

@@ -55,17 +55,20 @@ class Gate:
         *,
         role: str = "client",
         on_change: Callable[[bool], None] = lambda is_ready: None,
+        also: Callable[[], str | None] = lambda: None,
     ) -> None:
         """
         Args:
             role: what this process does, for whoever looks at the list of nodes.
             on_change: is told whether this process is ready, each time that changes; must not block.
+            also: why this process can receive nothing, besides the database; likewise.
         """
         self._settings = settings
         self._membership = Membership(
             settings.cluster.node_name, [role], settings.postgresql.connection_retry_interval_seconds
         )
         self._on_change = on_change
+        self._also = also
         self._serves = role != "client"
         self._reason: str | None = "starting"
         self._stopped = threading.Event()
@@ -124,7 +127,7 @@ class Gate:
         """
         while not self._stopped.is_set():
             try:
-                reason = self._look(self._own_session())
+                reason = self._look(self._own_session()) or self._also()
                 self._membership.heartbeat(self._own_session(), reason)
                 self._set(reason)
                 if reason is None and self._serves:

@@ -21,6 +21,7 @@ from psycopg.rows import TupleRow
 
 from cluster import telemetry
 from cluster.config import PostgreSQLSettings
+from cluster.database.accompanying import ALONE, Accompanying
 from cluster.database.pool import Pool, PooledConnection
 from cluster.database.sqlstate import CONNECTION_LOST, translate
 from cluster.errors import ClusterError, CommitUnknown, DatabaseUnavailable, Transient
@@ -52,8 +53,17 @@ class Database:
         """Close the pool."""
         self._pool.close()
 
-    def run(self, name: str, work: Callable[[psycopg.Cursor[Row]], T], *, read_only: bool = False) -> T:
+    def run(
+        self,
+        name: str,
+        work: Callable[[psycopg.Cursor[Row]], T],
+        *,
+        read_only: bool = False,
+        beside: Accompanying = ALONE,
+    ) -> T:
         """Begin, do `work` with a cursor, commit; again from the beginning when a Transient error says so.
+
+        `beside` is done in the same transaction, around the work.
 
         Raises:
             Transient: attempts or time were used up; the last error. CommitUnknown if it may have happened.
@@ -64,7 +74,9 @@ class Database:
             with connection.cursor() as cursor:
                 self._begin(cursor, read_only)
                 try:
+                    beside.do_first(cursor)
                     result = work(cursor)
+                    beside.do_last(cursor)
                 except ClusterError:
                     # The work's own decision, not the server's: nothing has gone wrong that the pool should mend.
                     cursor.execute("ROLLBACK")
@@ -73,12 +85,12 @@ class Database:
 
         return self._replay(name, attempt)
 
-    def call(self, name: str, statement: LiteralString, values: Any) -> list[Row]:
+    def call(self, name: str, statement: LiteralString, values: Any, beside: Accompanying = ALONE) -> list[Row]:
         """One statement as a whole transaction in one round trip.
 
         It has to bring its own search_path and lock_timeout, as the functions in schema `cluster` do: where the
         server's default is the isolation level that is wanted, nothing is sent before it and it commits by itself.
-        Elsewhere BEGIN, statement and COMMIT go in one pipeline.
+        Elsewhere, and where others are to be done `beside` it, BEGIN, statements and COMMIT go in one pipeline.
 
         Raises:
             As `run`; a connection lost on the way is always CommitUnknown, because COMMIT is under way with it.
@@ -86,11 +98,13 @@ class Database:
 
         def attempt(connection: PooledConnection) -> list[Row]:
             try:
-                if connection.default_isolation == self._isolation.lower():
+                if not beside and connection.default_isolation == self._isolation.lower():
                     return connection.execute(statement, values).fetchall()
                 with connection.pipeline(), connection.cursor() as begin, connection.cursor() as cursor:
                     self._begin(begin, read_only=False)
+                    beside.do_first(begin)
                     cursor.execute(statement, values)
+                    beside.do_last(begin)
                     failpoint("rows_written")
                     begin.execute("COMMIT")
                     return cursor.fetchall()

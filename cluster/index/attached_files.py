@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import psycopg
 
 from cluster.config.user_types import FIRST_USER_TYPE
-from cluster.database import Database, Row, queries
+from cluster.database import ALONE, Accompanying, Database, Row, queries
 from cluster.dicom.levels import Level
 from cluster.errors import RevisionConflict, UnknownResource
-from cluster.index.attachments import Attachment
+from cluster.index.attachments import Attachment, Compression
 from cluster.index.enumerations import ChangeType
 from cluster.index.limits import Limits
 from cluster.index.revisions import Precondition, Version
@@ -39,6 +39,11 @@ class AttachedBytes(Attachment):
     """What a row says of the bytes, all of it."""
 
     compressed_md5: str
+
+    @classmethod
+    def plain(cls, uuid: str, size: int, md5: str) -> "AttachedBytes":
+        """Of bytes that are stored as they are."""
+        return cls(uuid, Compression.NONE, size, size, md5, md5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,12 @@ def read_attachment(database: Database, slot: Slot) -> AttachedFile | None:
 
 
 def put_attachment(
-    database: Database, slot: Slot, new: AttachedBytes, precondition: Precondition, limits: Limits
+    database: Database,
+    slot: Slot,
+    new: AttachedBytes,
+    precondition: Precondition,
+    limits: Limits,
+    beside: Accompanying = ALONE,
 ) -> Version:
     """Attach bytes that are durable, and log that as a change; the new version.
 
@@ -108,10 +118,12 @@ def put_attachment(
         log_change(cursor, ChangeType.UPDATED_ATTACHMENT, slot.level, resource)
         return Version(revision, new.md5)
 
-    return database.run("put_attachment", work)
+    return database.run("put_attachment", work, beside=beside)
 
 
-def exchange_attachment(database: Database, slot: Slot, old_uuid: str, new: AttachedBytes) -> bool:
+def exchange_attachment(
+    database: Database, slot: Slot, old_uuid: str, new: AttachedBytes, beside: Accompanying = ALONE
+) -> bool:
     """Put another form of the same content in place of `old_uuid`; False if that is not there any more.
 
     The revision grows; no change is logged. Raises UnknownResource if there is nothing any more.
@@ -129,7 +141,7 @@ def exchange_attachment(database: Database, slot: Slot, old_uuid: str, new: Atta
         _remove(cursor, resource, slot)
         return _insert(cursor, resource, slot, new, present.revision + 1)
 
-    return database.run("exchange_attachment", work)
+    return database.run("exchange_attachment", work, beside=beside)
 
 
 def delete_attachment(database: Database, slot: Slot, precondition: Precondition) -> None:

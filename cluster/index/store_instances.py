@@ -8,11 +8,12 @@ that is below it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cluster.database import Database, queries
+from cluster.database import ALONE, Accompanying, Database, queries
 from cluster.database.arrays import integers, texts
 from cluster.dicom.header import DicomInstance
 from cluster.dicom.levels import Level
 from cluster.dicom.main_tags import TagValue
+from cluster.index.attached_files import AttachedBytes
 from cluster.index.enumerations import AttachmentType
 from cluster.index.limits import UNLIMITED, Limits
 
@@ -27,11 +28,8 @@ class InstanceRows:
     """One instance as the index will hold it."""
 
     instance: DicomInstance
-    uuid: str
-    """Attachment 1 in the storage area."""
-    size: int
-    md5: str
-    """Lower-case hexadecimal, or empty if hashes are switched off."""
+    file: AttachedBytes
+    """Attachment 1."""
     metadata: tuple[Metadata, Metadata, Metadata, Metadata]
     """By level: what a resource gets when it is created, besides LastUpdate and the recycling order."""
 
@@ -47,13 +45,18 @@ class StoreResult:
 
 
 def store_instances(
-    database: Database, overwrite: str, batch: Sequence[InstanceRows], limits: Limits = UNLIMITED
+    database: Database,
+    overwrite: str,
+    batch: Sequence[InstanceRows],
+    limits: Limits = UNLIMITED,
+    beside: Accompanying = ALONE,
 ) -> StoreResult:
     """Store a batch, in which no instance may occur twice, as one transaction.
 
     Args:
         overwrite: ``Never``, ``Always`` or ``IfChanged`` (option OverwriteInstances).
         limits: of the archive; where there is one, batches of the whole cluster are stored one at a time.
+        beside: what the storage area does in the same transaction.
 
     Raises:
         Transient: the batch could not be stored within the retry budget; CommitUnknown if it may have been.
@@ -66,7 +69,7 @@ def store_instances(
         values |= limits.values()
     outcomes: dict[str, str] = {}
     removed: list[str] = []
-    for outcome, name in database.call(name_of_call, _SQL[name_of_call], values):
+    for outcome, name in database.call(name_of_call, _SQL[name_of_call], values, beside):
         if outcome == "Removed":
             removed.append(name)
         else:
@@ -124,9 +127,12 @@ def _columns(batch: Sequence[InstanceRows]) -> dict[str, str]:
         "metadata_values": texts(value for _, _, value in metadata),
         "attachment_resources": integers(resource.number for resource in instances),
         "attachment_types": integers(int(AttachmentType.DICOM) for _ in instances),
-        "attachment_uuids": texts(resource.rows.uuid for resource in instances),
-        "attachment_sizes": integers(resource.rows.size for resource in instances),
-        "attachment_hashes": texts(resource.rows.md5 for resource in instances),
+        "attachment_uuids": texts(resource.rows.file.uuid for resource in instances),
+        "attachment_sizes": integers(resource.rows.file.size for resource in instances),
+        "attachment_hashes": texts(resource.rows.file.md5 for resource in instances),
+        "attachment_forms": integers(int(resource.rows.file.compression) for resource in instances),
+        "attachment_stored_sizes": integers(resource.rows.file.compressed_size for resource in instances),
+        "attachment_stored_hashes": texts(resource.rows.file.compressed_md5 for resource in instances),
         "expected_resources": integers(levels[Level.SERIES][series].number for series in expected),
         "expected_counts": integers(expected.values()),
     }

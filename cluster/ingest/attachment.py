@@ -16,6 +16,7 @@ from cluster.index.attached_files import AttachedBytes, Slot, exchange_attachmen
 from cluster.index.attachments import Compression
 from cluster.index.limits import Limits
 from cluster.index.revisions import Precondition, Version
+from cluster.ingest.form import finish
 from cluster.storage.area import IncomingAttachment, StorageArea
 from cluster.storage.zlib_form import deflated, inflated, plain
 
@@ -30,6 +31,7 @@ def attach(
     slot: Slot,
     incoming: IncomingAttachment,
     *,
+    compress: bool,
     hashes: bool,
     precondition: Precondition,
     limits: Limits,
@@ -39,12 +41,11 @@ def attach(
     Raises:
         UnknownResource, RevisionConflict, StorageFull: as `put_attachment`.
     """
-    md5 = incoming.md5() if hashes else ""
-    new = AttachedBytes(incoming.uuid, Compression.NONE, incoming.size, incoming.size, md5, md5)
     try:
-        incoming.finish()
+        incoming, new = finish(storage, incoming, slot.kind, compress=compress, hashes=hashes)
         storage.make_durable([incoming])
-        return put_attachment(database, slot, new, precondition, limits)
+        beside = storage.accompanying([(incoming, slot.public_id)])
+        return put_attachment(database, slot, new, precondition, limits, beside)
     except CommitUnknown:
         _keep(incoming)
         raise
@@ -99,7 +100,7 @@ def is_intact(storage: StorageArea, attached: AttachedBytes) -> bool:
 def _exchange(
     database: Database, storage: StorageArea, slot: Slot, old: AttachedBytes, form: Compression, hashes: bool
 ) -> bool:
-    incoming = storage.create()
+    incoming = storage.create(slot.kind)
     try:
         with storage.open(old.uuid) as file:
             pieces = deflated(file, old.size) if form == Compression.ZLIB_WITH_SIZE else content(file, old)
@@ -109,7 +110,8 @@ def _exchange(
         incoming.finish()
         storage.make_durable([incoming])
         new = AttachedBytes(incoming.uuid, form, incoming.size, old.size, old.md5, compressed_md5)
-        is_done = exchange_attachment(database, slot, old.uuid, new)
+        beside = storage.accompanying([(incoming, slot.public_id)])
+        is_done = exchange_attachment(database, slot, old.uuid, new, beside)
     except CommitUnknown:
         _keep(incoming)
         raise

@@ -20,6 +20,7 @@ from cluster.dicom.header import DicomInstance
 from cluster.dicom.public_ids import PublicIds
 from cluster.errors import ClusterError, CommitUnknown, Permanent
 from cluster.failpoints import failpoint
+from cluster.index.attached_files import AttachedBytes
 from cluster.index.limits import UNLIMITED, Limits
 from cluster.index.store_instances import InstanceRows, StoreResult, store_instances
 from cluster.ingest.metadata import metadata_of
@@ -37,8 +38,8 @@ class Staged:
 
     instance: DicomInstance
     attachment: IncomingAttachment
-    md5: str
-    """Empty if StoreMD5ForAttachments is off."""
+    file: AttachedBytes
+    """What the row says of the attachment."""
     origin: Origin
 
 
@@ -67,7 +68,9 @@ def commit_batch(
         failpoint("bytes_durable")
         durable = time.monotonic()
         telemetry.phase_seconds.labels("bytes").observe(durable - started)
-        result = store_instances(database, overwrite, [_rows(staged) for staged in batch], limits)
+        owned = [(staged.attachment, staged.instance.public_ids.instance) for staged in batch]
+        beside = storage.accompanying(owned)
+        result = store_instances(database, overwrite, [_rows(staged) for staged in batch], limits, beside)
         failpoint("rows_committed")
         telemetry.phase_seconds.labels("rows").observe(time.monotonic() - durable)
     except CommitUnknown as error:
@@ -97,11 +100,8 @@ def _refused(batch: Sequence[Staged], error: ClusterError) -> list[Outcome]:
 
 
 def _remove_overwritten(storage: StorageArea, uuids: Sequence[str]) -> None:
-    for uuid in uuids:
-        try:
-            storage.remove(uuid)
-        except ClusterError as error:
-            _LOG.warning("the file of an overwritten attachment stays: %s", error)
+    if uuids and len(storage.remove_all(uuids)) < len(uuids):
+        _LOG.warning("files of overwritten attachments will be removed later")
 
 
 def _stored(staged: Staged, result: StoreResult) -> Stored:
@@ -112,8 +112,6 @@ def _stored(staged: Staged, result: StoreResult) -> Stored:
 def _rows(staged: Staged) -> InstanceRows:
     return InstanceRows(
         staged.instance,
-        staged.attachment.uuid,
-        staged.attachment.size,
-        staged.md5,
+        staged.file,
         metadata_of(staged.instance, staged.origin),
     )

@@ -16,9 +16,12 @@ from cluster.database import Database
 from cluster.dicom.header import DicomInstance, read_part10
 from cluster.errors import ClusterError, NodeBusy, ReferenceMismatch
 from cluster.failpoints import arm, failpoint
+from cluster.index.attached_files import AttachedBytes
+from cluster.index.enumerations import AttachmentType
 from cluster.index.limits import Limits
 from cluster.ingest.batch import GroupCommit
 from cluster.ingest.commit import Outcome, Staged, Stored, commit_batch
+from cluster.ingest.form import finish
 from cluster.ingest.origin import Origin
 from cluster.storage.area import IncomingAttachment, StorageArea
 from cluster.storage.filesystem import FilesystemStorageArea
@@ -117,8 +120,14 @@ class Intake:
         telemetry.phase_seconds.labels("parse").observe(time.monotonic() - started)
         return instance
 
-    def _md5(self, attachment: IncomingAttachment) -> str:
-        return attachment.md5() if self._settings.store_md5_for_attachments else ""
+    def _finish(self, attachment: IncomingAttachment) -> tuple[IncomingAttachment, AttachedBytes]:
+        return finish(
+            self.storage,
+            attachment,
+            AttachmentType.DICOM,
+            compress=self._settings.storage_compression,
+            hashes=self._settings.store_md5_for_attachments,
+        )
 
 
 class Reception:
@@ -167,10 +176,10 @@ class Reception:
         telemetry.received_bytes.labels(self._door).inc(self._attachment.size)
         instance = self._intake._parse(self._attachment)
         self._check_announcement(instance)
-        self._attachment.finish()
+        attachment, file = self._intake._finish(self._attachment)
         failpoint("bytes_written")
         self._handed_on = True
-        return Staged(instance, self._attachment, self._intake._md5(self._attachment), self._origin)
+        return Staged(instance, attachment, file, self._origin)
 
     def commit(self) -> Stored:
         """Stage, then wait until bytes and rows are durable.

@@ -4,16 +4,12 @@ Any number of processes may do it at once, each what it has claimed. One that is
 to the others; a file that is missing already is no error.
 """
 
-import logging
 from collections.abc import Callable
 
 from cluster.database import Database
-from cluster.errors import ClusterError, UnknownResource
 from cluster.failpoints import failpoint
 from cluster.index.removals import claim_removals, forget_removals, settle_removals
 from cluster.storage.area import StorageArea
-
-_LOG = logging.getLogger(__name__)
 
 FILES_PER_CLAIM = 500
 
@@ -26,19 +22,8 @@ def remove_files(database: Database, storage: StorageArea, stop: Callable[[], bo
     gone = 0
     while not stop() and (claimed := claim_removals(database, FILES_PER_CLAIM)):
         failpoint("removals_claimed")
-        removed = [uuid for uuid in claimed if _is_removed(storage, uuid)]
+        removed = storage.remove_all(claimed)
         settle_removals(database, removed)
         gone += len(removed)
     forget_removals(database)
     return gone
-
-
-def _is_removed(storage: StorageArea, uuid: str) -> bool:
-    try:
-        storage.remove(uuid)
-    except UnknownResource as error:
-        _LOG.warning("nothing to remove for a deleted attachment: %s", error)  # no file can have such a name
-    except ClusterError as error:
-        _LOG.warning("the file of a deleted attachment will be removed later: %s", error)
-        return False
-    return True

@@ -11,17 +11,24 @@ Invariants:
 
 import errno
 import hashlib
+import logging
+import os
+import tempfile
 import uuid as uuids
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from cluster.database import ALONE, Accompanying
 from cluster.errors import StorageFailed, StorageFull, UnknownResource
 from cluster.storage import durability
-from cluster.storage.area import IncomingAttachment
+from cluster.storage.area import DICOM, IncomingAttachment
+from cluster.storage.health import Health
 from cluster.storage.memory_budget import MemoryBudget
+
+_LOG = logging.getLogger(__name__)
 
 _CREATE_ATTEMPTS = 3
 
@@ -40,22 +47,27 @@ class FilesystemStorageArea:
             streaming_threshold: bytes of one attachment from which on it goes to its file while being received.
         """
         self.root = root
+        self.health = Health()
         self._memory = memory or MemoryBudget(64 << 20)
         self._streaming_threshold = streaming_threshold
-        with _as_storage_errors(root):
+        with storage_errors(root):
             root.mkdir(parents=True, exist_ok=True)
             self._sync = durability.choose(root) if sync else None
 
-    def create(self) -> "IncomingFile":
-        """A new attachment, in memory until it is large or `finish` is called."""
+    def create(self, kind: int = DICOM) -> "IncomingFile":
+        """A new attachment, in memory until it is large or `finish` is called; all types lie together."""
         uuid = str(uuids.uuid4())
-        return IncomingFile(uuid, self.path_of(uuid), self._memory, self._streaming_threshold)
+        return IncomingFile(uuid, self.path_of(uuid), self._memory, self._streaming_threshold, self.health)
 
     def make_durable(self, attachments: Sequence[IncomingAttachment]) -> None:
         """One flush for the batch where the file system allows it; raises StorageFailed or StorageFull."""
         if self._sync is not None:
-            with _as_storage_errors(self.root):
+            with storage_errors(self.root, self.health, sum(attachment.size for attachment in attachments)):
                 self._sync([self.path_of(attachment.uuid) for attachment in attachments])
+
+    def accompanying(self, owned: Sequence[tuple[IncomingAttachment, str]]) -> Accompanying:
+        """Nothing: files are durable before the transaction."""
+        return ALONE
 
     def open(self, uuid: str) -> BinaryIO:
         """The file, for reading; raises UnknownResource or StorageFailed."""
@@ -70,8 +82,35 @@ class FilesystemStorageArea:
     def remove(self, uuid: str) -> None:
         """Unlink the file, then its two folders if that left them empty; raises StorageFailed."""
         path = self.path_of(uuid)
-        with _as_storage_errors(path):
+        with storage_errors(path):
             _remove(path)
+
+    def remove_all(self, uuids: Sequence[str]) -> list[str]:
+        """One after the other; what is no UUID counts as gone, as no file can have such a name."""
+        return [uuid for uuid in uuids if self._is_removed(uuid)]
+
+    def probe(self) -> None:
+        """Reserve as much as was refused in a file without a name, which nobody sees and a crash does not leave."""
+        try:
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                os.posix_fallocate(file.fileno(), 0, self.health.wanted_bytes)
+        except OSError as error:
+            self.health.failed(str(_storage_error(self.root, error)))
+        else:
+            self.health.recovered()
+
+    def tidy(self) -> None:
+        """Files without rows are found by comparing folders and rows, not here."""
+
+    def _is_removed(self, uuid: str) -> bool:
+        try:
+            self.remove(uuid)
+        except UnknownResource as error:
+            _LOG.warning("nothing to remove for a deleted attachment: %s", error)
+        except StorageFailed as error:
+            _LOG.warning("the file of a deleted attachment will be removed later: %s", error)
+            return False
+        return True
 
     def path_of(self, uuid: str) -> Path:
         """Where the attachment lies; raises UnknownResource for what is no UUID."""
@@ -83,10 +122,11 @@ class FilesystemStorageArea:
 class IncomingFile:
     """An attachment that is being received; see `cluster.storage.area.IncomingAttachment`."""
 
-    def __init__(self, uuid: str, path: Path, memory: MemoryBudget, streaming_threshold: int) -> None:
+    def __init__(self, uuid: str, path: Path, memory: MemoryBudget, streaming_threshold: int, health: Health) -> None:
         self.uuid = uuid
         self.size = 0
         self._path = path
+        self._health = health
         self._memory = memory
         self._held = 0
         self._streaming_threshold = streaming_threshold
@@ -104,7 +144,7 @@ class IncomingFile:
         if self._buffer is not None:
             self._buffer.write(data)
         elif self._file is not None:
-            with _as_storage_errors(self._path):
+            with self._storage_errors():
                 self._file.write(data)
 
     def stream(self) -> BinaryIO:
@@ -112,7 +152,7 @@ class IncomingFile:
         stream: BinaryIO | None = self._buffer or self._file
         if stream is None:
             raise ValueError("the attachment is finished or discarded")
-        with _as_storage_errors(self._path):
+        with self._storage_errors():
             stream.seek(0)
         return stream
 
@@ -142,7 +182,7 @@ class IncomingFile:
     def _spill(self) -> None:
         if self._buffer is None:
             return
-        with _as_storage_errors(self._path):
+        with self._storage_errors():
             self._file = _create(self._path)
             self._file.write(self._buffer.getbuffer())
         self._forget_buffer()
@@ -154,9 +194,12 @@ class IncomingFile:
 
     def _close(self) -> None:
         if self._file is not None:
-            with _as_storage_errors(self._path):
-                self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with self._storage_errors():
+                file.close()
+
+    def _storage_errors(self) -> AbstractContextManager[None]:
+        return storage_errors(self._path, self._health, self.size)
 
 
 def _create(path: Path) -> BinaryIO:
@@ -177,10 +220,18 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _as_storage_errors(path: Path) -> Iterator[None]:
+def storage_errors(path: Path, health: Health | None = None, size: int = 0) -> Iterator[None]:
+    """Inside the block the system's errors become ours, and `health` is told if `size` bytes could not be stored."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageFull(f"the storage area is full: {path}: {error.strerror}") from error
-        raise StorageFailed(f"{path}: {error.strerror}") from error
+        ours = _storage_error(path, error)
+        if health is not None:
+            health.failed(str(ours), size)
+        raise ours from error
+
+
+def _storage_error(path: Path, error: OSError) -> StorageFull | StorageFailed:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageFull(f"the storage area is full: {path}: {error.strerror}")
+    return StorageFailed(f"{path}: {error.strerror}")

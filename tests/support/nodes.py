@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ class NodeProcess:
         storage_directory: Path,
         *,
         cluster: Mapping[str, Any] | None = None,
+        prefix: Sequence[str] = (),
         **options: Any,
     ) -> None:
+        """`prefix` is a command that becomes the node in the end, in surroundings of its own."""
         self.dicom_port, self.http_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.dicom = f"127.0.0.1:{self.dicom_port}"
@@ -36,7 +38,7 @@ class NodeProcess:
             "PostgreSQL": {"EnableIndex": True, "ConnectionUri": database_uri},
         } | options
         self.configure(name, cluster or {})
-        argv = [sys.executable, "-m", "workers", "ingest", "--config", self._file]
+        argv = [*prefix, sys.executable, "-m", "workers", "ingest", "--config", self._file]
         self.log = folder / f"{name}.log"
         self.process = ManagedProcess(name, argv, log_path=self.log)
         self._name = name

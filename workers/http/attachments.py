@@ -65,7 +65,7 @@ async def put_attachment(services: Services, request: Request) -> Response:
     settings = services.settings
 
     def store(received: Iterator[bytes]) -> Response:
-        incoming = services.storage.create()
+        incoming = services.storage.create(slot.kind)
         try:
             for piece in received:
                 incoming.write(piece)
@@ -77,6 +77,7 @@ async def put_attachment(services: Services, request: Request) -> Response:
             services.storage,
             slot,
             incoming,
+            compress=settings.storage_compression,
             hashes=settings.store_md5_for_attachments,
             precondition=precondition,
             limits=Limits.of(settings),

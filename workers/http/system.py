@@ -54,7 +54,7 @@ def get_system(services: Services, request: Request) -> Response:
             "PluginsEnabled": False,
             "ReadOnly": False,
             "StorageAreaPlugin": None,
-            "StorageCompression": False,
+            "StorageCompression": settings.storage_compression,
             "StoreMD5ForAttachments": settings.store_md5_for_attachments,
             "UserMetadata": dict(settings.user_metadata),
             "Version": version("orthanc-cluster"),

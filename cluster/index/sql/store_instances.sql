@@ -12,6 +12,7 @@ SELECT outcome, name
            %(metadata_resources)s::integer[], %(metadata_types)s::integer[], %(metadata_values)s::text[],
            %(attachment_resources)s::integer[], %(attachment_types)s::integer[], %(attachment_uuids)s::text[],
            %(attachment_sizes)s::bigint[], %(attachment_hashes)s::text[],
+           %(attachment_forms)s::integer[], %(attachment_stored_sizes)s::bigint[], %(attachment_stored_hashes)s::text[],
            %(expected_resources)s::integer[], %(expected_counts)s::integer[])
 
 -- store_within_limits --
@@ -28,4 +29,5 @@ SELECT outcome, name
            %(metadata_resources)s::integer[], %(metadata_types)s::integer[], %(metadata_values)s::text[],
            %(attachment_resources)s::integer[], %(attachment_types)s::integer[], %(attachment_uuids)s::text[],
            %(attachment_sizes)s::bigint[], %(attachment_hashes)s::text[],
+           %(attachment_forms)s::integer[], %(attachment_stored_sizes)s::bigint[], %(attachment_stored_hashes)s::text[],
            %(expected_resources)s::integer[], %(expected_counts)s::integer[])

@@ -68,6 +68,7 @@ CREATE OR REPLACE FUNCTION cluster.store_within_limits(
     metadata_resources integer[], metadata_types integer[], metadata_values text[],
     attachment_resources integer[], attachment_types integer[], attachment_uuids text[],
     attachment_sizes bigint[], attachment_hashes text[],
+    attachment_forms integer[], attachment_stored_sizes bigint[], attachment_stored_hashes text[],
     expected_resources integer[], expected_counts integer[])
 RETURNS TABLE (outcome text, name text)
 LANGUAGE plpgsql
@@ -88,7 +89,7 @@ BEGIN
     SELECT count(*), coalesce(sum(mine.size - CASE WHEN res.internalId IS NULL THEN 0 ELSE
                (SELECT coalesce(sum(o.compressedSize), 0) FROM AttachedFiles o WHERE o.id = res.internalId) END), 0)
       INTO added, added_size
-      FROM unnest(attachment_resources, attachment_types, attachment_uuids, attachment_sizes, attachment_hashes)
+      FROM unnest(attachment_resources, attachment_types, attachment_uuids, attachment_stored_sizes, attachment_hashes)
            AS mine (resource, type, uuid, size, hash)
       LEFT JOIN Resources res ON res.publicId = resource_public_ids[mine.resource] AND res.resourceType + 0 = 3
       LEFT JOIN AttachedFiles a ON a.id = res.internalId AND a.fileType = 1
@@ -115,6 +116,7 @@ BEGIN
                identifier_resources, identifier_groups, identifier_elements, identifier_values,
                metadata_resources, metadata_types, metadata_values,
                attachment_resources, attachment_types, attachment_uuids, attachment_sizes, attachment_hashes,
+               attachment_forms, attachment_stored_sizes, attachment_stored_hashes,
                expected_resources, expected_counts) s;
 END
 $$;

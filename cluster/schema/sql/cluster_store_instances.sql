@@ -26,6 +26,7 @@ CREATE OR REPLACE FUNCTION cluster.store_instances(
     metadata_resources integer[], metadata_types integer[], metadata_values text[],
     attachment_resources integer[], attachment_types integer[], attachment_uuids text[],
     attachment_sizes bigint[], attachment_hashes text[],
+    attachment_forms integer[], attachment_stored_sizes bigint[], attachment_stored_hashes text[],
     expected_resources integer[], expected_counts integer[])
 RETURNS TABLE (outcome text, name text)
 LANGUAGE plpgsql
@@ -171,9 +172,10 @@ BEGIN
 
     INSERT INTO AttachedFiles (id, fileType, uuid, compressedSize, uncompressedSize, compressionType,
                                uncompressedHash, compressedHash, revision)
-    SELECT internal_ids[a.resource], a.type, a.uuid, a.size, a.size, 1, a.hash, a.hash, 0
-      FROM unnest(attachment_resources, attachment_types, attachment_uuids, attachment_sizes, attachment_hashes)
-           AS a (resource, type, uuid, size, hash)
+    SELECT internal_ids[a.resource], a.type, a.uuid, a.stored_size, a.size, a.form, a.hash, a.stored_hash, 0
+      FROM unnest(attachment_resources, attachment_types, attachment_uuids, attachment_sizes, attachment_hashes,
+                  attachment_forms, attachment_stored_sizes, attachment_stored_hashes)
+           AS a (resource, type, uuid, size, hash, form, stored_size, stored_hash)
      WHERE is_new[a.resource];
 
     INSERT INTO DicomIdentifiers (id, tagGroup, tagElement, value)

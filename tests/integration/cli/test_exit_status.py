@@ -37,7 +37,7 @@ def configuration(tmp_path):
         ({"PostgreSQL": {"EnableIndex": False, "Host": "db"}}, "PostgreSQL.EnableIndex: "),
         ({}, "PostgreSQL.EnableIndex: "),
         ({"DicomPort": "x"}, "DicomPort: "),
-        ({"StorageCompression": True}, "StorageCompression: "),
+        ({"StoreDicom": False}, "StoreDicom: "),
     ],
 )
 def test_wrong_configuration_is_status_2_and_names_the_option(configuration, tmp_path, options, message):

@@ -229,3 +229,22 @@ def test_deleting_the_resource_takes_its_attachments_along(
     assert door.client.delete(stored["Path"]).status_code == 200
     remove_files(door.intake.database, door.intake.storage)
     assert door.files() == []
+
+
+@pytest.mark.parametrize("was_compressed", [True, False])
+def test_both_forms_are_read_whatever_new_ones_get(open_door, was_compressed):
+    # Given an instance, and an attachment, that came while StorageCompression was on, or off
+    file = make_file(Rows=64, Columns=64, PixelData=bytes(8192))
+    before = open_door(StorageCompression=was_compressed)
+    instance = before.post(file).json()["ID"]
+    assert before.client.put(f"/instances/{instance}/attachments/1024", content=b"text " * 1000).status_code == 200
+    # When another node, with the opposite, is asked for them
+    door = open_door(StorageCompression=not was_compressed)
+    found = door.client.get(f"/instances/{instance}/attachments/1024/is-compressed").text
+    # Then they are what they were
+    assert found == str(int(was_compressed))
+    assert door.client.get(f"/instances/{instance}/file").content == file
+    assert door.client.get(f"/instances/{instance}/attachments/1024/data").content == b"text " * 1000
+    assert door.client.get(f"/instances/{instance}/tags?simplify").json()["PatientName"] == "Doe^Jane"
+    assert door.client.post(f"/instances/{instance}/attachments/1024/verify-md5").status_code == 200
+    assert door.client.get("/system").json()["StorageCompression"] is not was_compressed

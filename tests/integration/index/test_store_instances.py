@@ -10,6 +10,7 @@ import pytest
 from cluster.database import Database
 from cluster.dicom.header import read_part10
 from cluster.dicom.main_tags import SIGNATURES
+from cluster.index.attached_files import AttachedBytes
 from cluster.index.store_instances import InstanceRows, store_instances
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
@@ -38,7 +39,7 @@ def sql(database_uri):
 def rows_of(origin=DIMSE, md5="0" * 32, **keywords):
     file = make_file(**keywords)
     instance = read_part10(BytesIO(file), len(file))
-    return InstanceRows(instance, str(uuid.uuid4()), len(file), md5, metadata_of(instance, origin))
+    return InstanceRows(instance, AttachedBytes.plain(str(uuid.uuid4()), len(file), md5), metadata_of(instance, origin))
 
 
 def store(database, *batch, overwrite="Never"):
@@ -85,7 +86,7 @@ def test_attachment_row(database, sql):
         " revision, customData"
     )
     assert sql(f"SELECT {columns} FROM AttachedFiles") == [
-        (1, rows.uuid, rows.size, rows.size, 1, rows.md5, rows.md5, 0, None)
+        (1, rows.file.uuid, rows.file.size, rows.file.size, 1, rows.file.md5, rows.file.md5, 0, None)
     ]
 
 
@@ -177,8 +178,8 @@ def test_batch_has_the_effect_of_its_instances_one_by_one(database, sql):
     assert sql("SELECT count(*) FROM AttachedFiles") == [(24,)]
     true_value = "SELECT accumulated_value FROM ComputeStatisticsReadOnly(%s)"
     assert [sql(true_value, key)[0][0] for key in range(6)] == [
-        sum(rows.size for rows in batch),
-        sum(rows.size for rows in batch),
+        sum(rows.file.size for rows in batch),
+        sum(rows.file.size for rows in batch),
         2,
         4,
         8,
@@ -206,7 +207,7 @@ def test_duplicate_is_left_alone(database, sql):
     assert result.outcomes == {again.instance.public_ids.instance: "AlreadyStored"}
     assert result.removed == []
     assert sql(everything) == before
-    assert sql("SELECT uuid FROM AttachedFiles") == [(first.uuid,)]
+    assert sql("SELECT uuid FROM AttachedFiles") == [(first.file.uuid,)]
     assert changes(sql) == [2, 4, 5, 3]
 
 
@@ -231,13 +232,13 @@ def test_overwriting_the_only_instance_makes_its_parents_anew(database, sql):
     sql("INSERT INTO Labels (id, label) SELECT internalId, 'x' FROM Resources RETURNING id")
     result = store(database, again, overwrite="Always")
     assert result.outcomes == {again.instance.public_ids.instance: "Success"}
-    assert result.removed == [first.uuid]
-    assert sql("SELECT uuid FROM AttachedFiles") == [(again.uuid,)]
+    assert result.removed == [first.file.uuid]
+    assert sql("SELECT uuid FROM AttachedFiles") == [(again.file.uuid,)]
     assert sql("SELECT count(*) FROM Labels") == [(0,)]
     # The changes of what was deleted went with it.
     assert changes(sql) == [2, 4, 5, 3]
     assert sql("SELECT count(*) FROM Resources") == [(4,)]
-    assert sql("SELECT accumulated_value FROM ComputeStatisticsReadOnly(0)") == [(again.size,)]
+    assert sql("SELECT accumulated_value FROM ComputeStatisticsReadOnly(0)") == [(again.file.size,)]
 
 
 def test_overwriting_one_of_two_leaves_the_parents(database, sql):
@@ -255,7 +256,7 @@ def test_overwrite_if_changed_compares_hashes(database, sql):
     assert list(same.outcomes.values()) == ["AlreadyStored"]
     other = store(database, rows_of(SOPInstanceUID="2.25.7", md5="b" * 32), overwrite="IfChanged")
     assert list(other.outcomes.values()) == ["Success"]
-    assert other.removed == [first.uuid]
+    assert other.removed == [first.file.uuid]
 
 
 @pytest.mark.parametrize("overwrite", ["Never", "Always"])
@@ -317,7 +318,7 @@ def test_instance_stored_by_another_session_in_between_is_found_on_the_second_lo
         another.execute(
             "INSERT INTO AttachedFiles SELECT internalId, 1, %s, 1, 1, 1, 'h', 'h', 0 FROM Resources"
             " WHERE publicId = %s",
-            (theirs.uuid, ids.instance),
+            (theirs.file.uuid, ids.instance),
         )
         results = []
         ours = threading.Thread(target=lambda: results.append(store(database, rows)))
@@ -328,7 +329,7 @@ def test_instance_stored_by_another_session_in_between_is_found_on_the_second_lo
     ours.join(10)
     # Then ours is the duplicate
     assert results[0].outcomes == {ids.instance: "AlreadyStored"}
-    assert sql("SELECT count(*) FROM AttachedFiles WHERE uuid = %s", rows.uuid) == [(0,)]
+    assert sql("SELECT count(*) FROM AttachedFiles WHERE uuid = %s", rows.file.uuid) == [(0,)]
 
 
 def test_the_work_for_an_instance_does_not_grow_with_the_index(database, sql, database_uri):

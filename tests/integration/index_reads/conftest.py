@@ -12,6 +12,7 @@ import pytest
 from cluster.database import Database
 from cluster.dicom.header import read_part10
 from cluster.dicom.public_ids import PublicIds
+from cluster.index.attached_files import AttachedBytes
 from cluster.index.store_instances import InstanceRows, store_instances
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
@@ -68,4 +69,4 @@ def instance_rows(**keywords: Any) -> InstanceRows:
     file = make_file(**keywords)
     instance = read_part10(BytesIO(file), len(file))
     metadata = metadata_of(instance, Origin("DicomProtocol", "SENDER", "10.0.0.1", "ORTHANC"))
-    return InstanceRows(instance, str(uuid.uuid4()), len(file), "0" * 32, metadata)
+    return InstanceRows(instance, AttachedBytes.plain(str(uuid.uuid4()), len(file), "0" * 32), metadata)

@@ -16,6 +16,7 @@ from cluster.config import Settings
 from cluster.database import Database
 from cluster.dicom.header import read_part10
 from cluster.dicom.part10 import file_meta_information
+from cluster.index.attached_files import AttachedBytes
 from cluster.index.store_instances import InstanceRows, store_instances
 from cluster.ingest.intake import Intake, open_intake
 from cluster.ingest.metadata import metadata_of
@@ -75,9 +76,11 @@ def put(instance: SyntheticInstance, storage: Path) -> InstanceRows:
     )
     parsed = read_part10(BytesIO(stored), len(stored))
     rows = InstanceRows(
-        parsed, str(uuid.uuid4()), len(stored), hashlib.md5(stored).hexdigest(), metadata_of(parsed, ORIGIN)
+        parsed,
+        AttachedBytes.plain(str(uuid.uuid4()), len(stored), hashlib.md5(stored).hexdigest()),
+        metadata_of(parsed, ORIGIN),
     )
-    path = path_of(storage, rows.uuid)
+    path = path_of(storage, rows.file.uuid)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(stored)
     return rows

@@ -31,6 +31,7 @@ UNSERVED = "is not served by this version"
         ("OverwriteInstances", 1, "must be one of"),
         ("SyncStorageArea", "true", BOOLEAN),
         ("SyncStorageArea", 1, BOOLEAN),
+        ("StorageCompression", "yes", BOOLEAN),
         ("StoreMD5ForAttachments", None, BOOLEAN),
         ("DicomServerEnabled", "no", BOOLEAN),
         ("DicomAet", "", "must have 1 to 16 characters"),
@@ -115,7 +116,6 @@ def test_unknown_options_elsewhere_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("StorageCompression", True),
         ("StoreDicom", False),
         ("IngestTranscoding", "1.2.840.10008.1.2.4.70"),
         ("ExtraMainDicomTags", {"Instance": ["Rows"]}),
