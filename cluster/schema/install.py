@@ -22,7 +22,7 @@ CLUSTER = (
     "cluster_stable.sql",
 )
 
-CLUSTER_VERSION = 5
+CLUSTER_VERSION = 6
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 
