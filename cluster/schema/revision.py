@@ -73,6 +73,13 @@ class Observation:
 
 def observe(connection: psycopg.Connection[TupleRow], schema_name: str) -> Observation:
     """Look at the database; writes nothing and takes no lock that a writer would notice."""
+    seen = _look(connection, schema_name)
+    # A look is several statements, and what each sees of the catalogue is what is committed by then, whatever the
+    # isolation: an installation or a switch that commits in between looks like half of something.
+    return _look(connection, schema_name) if seen.finding is Finding.FOREIGN else seen
+
+
+def _look(connection: psycopg.Connection[TupleRow], schema_name: str) -> Observation:
     if _one(connection, "SELECT to_regnamespace(quote_ident(%s)) IS NULL", schema_name):
         return Observation(Finding.NO_SCHEMA)
     has_properties = _has(connection, schema_name, "globalproperties")

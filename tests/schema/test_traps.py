@@ -5,8 +5,9 @@ import pytest
 
 from cluster.errors import LockNotAvailable, SchemaMismatch
 from cluster.schema import migration, steps
+from cluster.schema import revision as revision_module
 from cluster.schema.downgrade import downgrade
-from cluster.schema.install import CLUSTER_VERSION
+from cluster.schema.install import CLUSTER_VERSION, install_database
 from cluster.schema.revision import Finding, Observation, observe
 from cluster.schema.upgrade import upgrade_offline
 from tests.schema.archive import STATISTICS, checksums, contents, housekeep, wrong_child_counts
@@ -53,6 +54,28 @@ def test_what_is_not_ours_to_change_is_refused_and_left_alone(index, statement, 
         with pytest.raises(SchemaMismatch):
             change()
     assert before is None or checksums(connection) == before
+
+
+@pytest.mark.parametrize("asked_before", ["globalproperties", "resources"])
+def test_an_installation_that_commits_in_the_middle_of_a_look_is_no_half_index(
+    empty_database, monkeypatch, asked_before
+):
+    has = revision_module._has
+    installed = []
+
+    def install_after(connection, schema_name, table):
+        answer = has(connection, schema_name, table)
+        if table == asked_before and not installed:
+            installed.append(table)  # before it asks, too
+            install_database(empty_database)
+        return answer
+
+    monkeypatch.setattr(revision_module, "_has", install_after)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        seen = observe(connection, "public")
+    assert installed
+    # Who was too early for all of it looks again under the lock
+    assert seen.finding in (Finding.EXACT, Finding.EMPTY)
 
 
 @pytest.mark.parametrize("lost", ["plugin 3.3", "plugin 2.2"])

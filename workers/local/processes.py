@@ -130,6 +130,7 @@ class _Watched:
     started_at: float
     deaths: int = 0
     dead: bool = False
+    held: bool = False
     start_at: float | None = None  # when a dead one shall be started again
 
 
@@ -157,6 +158,14 @@ class Supervisor:
                 self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
                 self._thread.start()
 
+    def hold(self, process: ManagedProcess, held: bool = True) -> None:
+        """Do not start a process again when it dies, or do so from now on, at once if it is dead."""
+        with self._lock:
+            for watched in self._watched:
+                if watched.process is process:
+                    watched.held = held
+                    watched.deaths = 0
+
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Stop watching, then end all processes, the last one started first, each with `grace_seconds`."""
         self._stopping.set()
@@ -176,7 +185,7 @@ class Supervisor:
     def _look_after(self, watched: _Watched) -> None:
         now = time.monotonic()
         if watched.dead:
-            if watched.start_at is not None and now >= watched.start_at:
+            if watched.start_at is not None and now >= watched.start_at and not watched.held:
                 self._replace(watched, now)
         elif not watched.process.running:
             watched.dead = True

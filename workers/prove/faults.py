@@ -5,6 +5,7 @@ the one who did it, and noted in the history when it is over.
 """
 
 import contextlib
+import resource
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ Fault = Callable[[Stage, Random, threading.Event], str]
 """Does it and undoes it; returns what was hit, in words. The event cuts waits short at the end of a run."""
 
 _RESTART_SECONDS = 60.0
+_FULL_AT_BYTES = 100
 
 
 def kill_node(stage: Stage, random: Random, stopping: threading.Event) -> str:
@@ -62,6 +64,20 @@ def stop_node(stage: Stage, random: Random, stopping: threading.Event) -> str:
     return f"{node.name} for {seconds:.1f} s"
 
 
+def refuse_writes(stage: Stage, random: Random, stopping: threading.Event) -> str:
+    """For a while a node cannot write files beyond a few bytes, as on a full disk; its attachments are larger."""
+    node, seconds = random.choice(stage.nodes), random.uniform(0.5, 4.0)
+    pid = node.process.pid
+    if pid is None or not node.process.running:
+        return f"{node.name} was not there"
+    with contextlib.suppress(ProcessLookupError):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (_FULL_AT_BYTES, hard))
+        stopping.wait(seconds)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    return f"{node.name} for {seconds:.1f} s"
+
+
 def crash_postgresql(stage: Stage, random: Random, stopping: threading.Event) -> str:
     """SIGKILL to the postmaster; the next start recovers from the WAL."""
     stage.postgresql.kill()
@@ -79,6 +95,15 @@ def restart_redis(stage: Stage, random: Random, stopping: threading.Event) -> st
     stage.redis.kill()
     stage.redis.start()
     return "flushed" if flushed else ""
+
+
+def downgrade(stage: Stage, random: Random, stopping: threading.Event) -> str:
+    """All nodes stop, the schema goes back to an older revision, and the first node that starts upgrades it online."""
+    revision = random.choice((6, 5, 4, 3, 2, 1))
+    with stage.nodes_stopped():
+        done = stage.command("schema", "downgrade", "--to", str(revision))
+    wait_until(lambda: stopping.is_set() or all(node.ready for node in stage.nodes), _RESTART_SECONDS)
+    return f"to {revision}" if done.returncode == 0 else f"to {revision} was refused: {done.stderr.strip()[-200:]}"
 
 
 def cut(stage: Stage, random: Random, stopping: threading.Event) -> str:
@@ -133,8 +158,10 @@ FAULTS: Mapping[str, Mapping[str, tuple[int, Fault]]] = {
         "node killed at failpoint": (6, kill_node_at_failpoint),
         "node terminated": (2, terminate_node),
         "node stopped": (4, stop_node),
+        "node cannot write": (2, refuse_writes),
         "PostgreSQL crashed": (2, crash_postgresql),
         "Redis restarted": (1, restart_redis),
+        "schema downgraded": (1, downgrade),
     },
     "wires": {
         "wire cut": (6, cut),

@@ -10,8 +10,10 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -123,6 +125,27 @@ class Stage:
         self._wake()
         return wait_until(lambda: all(node.ready for node in self.nodes), READY_SECONDS)
 
+    @contextlib.contextmanager
+    def nodes_stopped(self) -> Iterator[None]:
+        """All nodes and the worker drained and gone for the block, and started again after it."""
+        everyone = [node.process for node in self.nodes] + self._workers
+        self._wake()
+        try:
+            for process in everyone:
+                self._supervisor.hold(process)
+            with ThreadPoolExecutor(len(everyone)) as threads:
+                list(threads.map(ManagedProcess.terminate, everyone))
+            yield
+        finally:
+            for process in everyone:
+                self._supervisor.hold(process, held=False)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of ours on the archive, beside all wires."""
+        argv = [sys.executable, *PROGRAM, *arguments, "--config", str(self._plain)]
+        environment = environment_without_settings()
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
     def _start(self) -> None:
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         self._report("starting PostgreSQL and Redis")
@@ -138,7 +161,9 @@ class Stage:
         self._stack.callback(self._wake)
         for number in range(1, self._number + 1):
             self.nodes.append(self._node(f"node-{number}", wires))
-        self._supervisor.start(self._process("worker", "worker", self._plain), restart=Restart())
+        self._workers = [self._process("worker", "worker", self._plain)]
+        for worker in self._workers:
+            self._supervisor.start(worker, restart=Restart(longest_pause_seconds=1.0))
         for node in self.nodes:
             self._report(f"waiting for {node.name}")
             node.process.wait_ready(lambda node=node: node.ready, READY_SECONDS)  # type: ignore[misc]
