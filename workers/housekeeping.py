@@ -15,6 +15,7 @@ from cluster.errors import ClusterError
 from cluster.index.stable import log_stable_resources
 from cluster.index.statistics import count_missing_children, fold_statistics, recount_children
 from cluster.ingest.removal import remove_files
+from cluster.reconciliation.left_files import settle_left_files
 from cluster.storage.area import StorageArea
 
 _LOG = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ _LOG = logging.getLogger(__name__)
 MISSING_CHILD_COUNTS_PER_PASS = 1000
 """Rows of an upgraded database that get their first child count in one pass."""
 
+
+LEFT_FILES_INTERVAL_SECONDS = 15.0
+"""How often somebody looks for files that a killed process left; nobody waits for that."""
 
 DEFAULT_STABLE_AGE_SECONDS = 60
 """In place of a StableAge below 1 (interop/ingest.md 5)."""
@@ -38,6 +42,7 @@ class Housekeeping:
         self._stable_age_seconds = stable_age_seconds if stable_age_seconds >= 1 else DEFAULT_STABLE_AGE_SECONDS
         self._interval_seconds = interval_seconds
         self._missing_child_counts = True
+        self._next_left_files = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -62,7 +67,13 @@ class Housekeeping:
         self._task("fold_statistics", lambda: fold_statistics(self._database))
         self._task("recount_children", lambda: recount_children(self._database))
         self._task("log_stable_resources", lambda: log_stable_resources(self._database, self._stable_age_seconds))
+        self._task("settle_left_files", self._settle_left_files)
         self._task("remove_files", lambda: remove_files(self._database, self._storage, self._stopping.is_set))
+
+    def _settle_left_files(self) -> None:
+        if time.monotonic() >= self._next_left_files:
+            self._next_left_files = time.monotonic() + LEFT_FILES_INTERVAL_SECONDS
+            settle_left_files(self._database, self._storage, self._stopping.is_set)
 
     def _count_missing_children(self) -> None:
         # Looking for such rows reads the whole table: never again once there are none, as new rows have their count.

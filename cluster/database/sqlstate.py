@@ -19,6 +19,7 @@ from cluster.errors import (
     ReadOnlyServer,
     SchemaMismatch,
     SerializationConflict,
+    StorageFailed,
     StorageFull,
 )
 
@@ -39,6 +40,7 @@ PERMANENT: dict[str, type[ClusterError]] = {
     "08P01": DatabaseRefused,  # protocol_violation: a bug on one of the two sides, not the network
     "OC001": SchemaMismatch,  # ours: the index was brought to another revision (cluster_store_instances.sql)
     "OC002": StorageFull,  # ours: the archive has reached its limits (cluster_recycling.sql)
+    "OC003": StorageFailed,  # ours: the file counts as left behind (cluster_left_files.sql)
     "53100": StorageFull,  # disk_full, on the database's side
 }
 """Codes that are not what their class is, or that have an error class of their own."""

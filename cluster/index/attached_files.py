@@ -138,6 +138,7 @@ def exchange_attachment(
             return True
         if present.bytes.uuid != old_uuid:
             return False
+        _refuse_second_life(cursor, new)
         _remove(cursor, resource, slot)
         return _insert(cursor, resource, slot, new, present.revision + 1)
 
@@ -177,8 +178,8 @@ def _locked(cursor: psycopg.Cursor[Row], resource: int, slot: Slot) -> AttachedF
 def _refuse_second_life(cursor: psycopg.Cursor[Row], new: AttachedBytes) -> None:
     row = cursor.execute(_SQL["was_removed"], {"uuid": new.uuid}).fetchone()
     if row is not None and row[0]:
-        # The commit was in doubt, and this becomes CommitUnknown.
-        raise RevisionConflict("it was attached by an earlier attempt, and replaced since")
+        # The commit was in doubt, and this becomes CommitUnknown; or the file counts as left behind by now.
+        raise RevisionConflict("it was attached by an earlier attempt and replaced since, or took too long")
 
 
 def _remove(cursor: psycopg.Cursor[Row], resource: int, slot: Slot) -> None:

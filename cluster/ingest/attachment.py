@@ -45,13 +45,15 @@ def attach(
         incoming, new = finish(storage, incoming, slot.kind, compress=compress, hashes=hashes)
         storage.make_durable([incoming])
         beside = storage.accompanying([(incoming, slot.public_id)])
-        return put_attachment(database, slot, new, precondition, limits, beside)
+        version = put_attachment(database, slot, new, precondition, limits, beside)
     except CommitUnknown:
         _keep(incoming)
         raise
     except BaseException:
         incoming.discard()
         raise
+    incoming.keep()
+    return version
 
 
 def change_form(database: Database, storage: StorageArea, slot: Slot, form: Compression, *, hashes: bool) -> None:
@@ -118,11 +120,14 @@ def _exchange(
     except BaseException:
         incoming.discard()
         raise
-    if not is_done:
+    if is_done:
+        incoming.keep()
+    else:
         incoming.discard()
     return is_done
 
 
 def _keep(incoming: IncomingAttachment) -> None:
     telemetry.files_left.inc()
+    incoming.leave()
     _LOG.error("commit unknown, file kept: %s", incoming.uuid)

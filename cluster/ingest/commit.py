@@ -5,7 +5,7 @@ both a lie. So files are removed only where it is certain that no row names them
 
 * PostgreSQL rolled the batch back, or was never asked: certain.
 * AlreadyStored: the row names another file.
-* CommitUnknown: not certain; the files stay and are counted.
+* CommitUnknown: not certain; the files stay and are counted, and it is found out later (cluster/reconciliation).
 """
 
 import logging
@@ -75,6 +75,8 @@ def commit_batch(
         telemetry.phase_seconds.labels("rows").observe(time.monotonic() - durable)
     except CommitUnknown as error:
         telemetry.files_left.inc(len(batch))
+        for staged in batch:
+            staged.attachment.leave()
         _LOG.error("commit unknown, files kept: %s: %s", " ".join(s.attachment.uuid for s in batch), error)
         return [error] * len(batch)
     except Permanent as error:
@@ -89,6 +91,8 @@ def commit_batch(
     for staged, outcome in zip(batch, stored, strict=True):
         if outcome.status == "AlreadyStored":
             staged.attachment.discard()
+        else:
+            staged.attachment.keep()
     _remove_overwritten(storage, result.removed)
     return list(stored)
 

@@ -22,6 +22,7 @@ from cluster.index.limits import Limits
 from cluster.ingest.batch import GroupCommit
 from cluster.ingest.commit import Outcome, Staged, Stored, commit_batch
 from cluster.ingest.form import finish
+from cluster.ingest.names import RegisteredNames
 from cluster.ingest.origin import Origin
 from cluster.storage.area import IncomingAttachment, StorageArea
 from cluster.storage.filesystem import FilesystemStorageArea
@@ -33,8 +34,11 @@ _DOORS = {"DicomProtocol": "dimse", "RestApi": "http"}
 class Intake:
     """One process's way into the archive; thread-safe."""
 
-    def __init__(self, settings: Settings, database: Database, storage: StorageArea) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, storage: StorageArea, names: RegisteredNames | None = None
+    ) -> None:
         self.database = database
+        self._names = names
         self.storage = storage
         self._settings = settings
         self._limits = Limits.of(settings)
@@ -61,13 +65,20 @@ class Intake:
 
         Raises:
             NodeBusy: this process is draining.
+            Transient, DatabaseRefused: there is no name for the attachment now.
         """
         with self._changed:
             if self._draining:
                 raise NodeBusy("this node is draining")
             self._receiving += 1
             self._in_hand += 1
-        return Reception(self, origin, self.storage.create(), (sop_class_uid, sop_instance_uid))
+        try:
+            attachment = self.storage.create()
+        except BaseException:
+            self._received()
+            self._answered()
+            raise
+        return Reception(self, origin, attachment, (sop_class_uid, sop_instance_uid))
 
     def store_all(self, batch: Sequence[Staged]) -> list[Outcome]:
         """Store instances that came together, in batches of their own; outcomes in their order."""
@@ -96,6 +107,8 @@ class Intake:
     def close(self) -> None:
         """Commit what was handed in, then let go of the database."""
         self._group.stop()
+        if self._names is not None:
+            self._names.close()
         self.database.close()
 
     def _commit_batch(self, batch: Sequence[Staged]) -> list[Outcome]:
@@ -218,12 +231,14 @@ def open_intake(settings: Settings) -> Intake:
     arm(settings.cluster.failpoints)
     cluster = settings.cluster
     database = Database(settings.postgresql, time_budget_seconds=cluster.transaction_time_budget_seconds)
+    names = RegisteredNames(database, cluster.node_name)
     storage = FilesystemStorageArea(
         settings.storage_directory,
+        names=names,
         sync=settings.sync_storage_area,
         # The rest of the budget is for the interpreter, the associations' receive buffers and libpq.
         memory=MemoryBudget(cluster.memory_budget_megabytes * (1 << 20) // 4),
         streaming_threshold=cluster.streaming_threshold_kilobytes * 1024,
     )
     database.open()
-    return Intake(settings, database, storage)
+    return Intake(settings, database, storage, names)

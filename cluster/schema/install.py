@@ -20,9 +20,10 @@ CLUSTER = (
     "cluster_store_instances.sql",
     "cluster_recycling.sql",
     "cluster_stable.sql",
+    "cluster_left_files.sql",
 )
 
-CLUSTER_VERSION = 6
+CLUSTER_VERSION = 7
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 

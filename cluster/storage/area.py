@@ -31,6 +31,12 @@ class IncomingAttachment(Protocol):
     def discard(self) -> None:
         """Forget the bytes and remove what is on the medium; never raises."""
 
+    def keep(self) -> None:
+        """A row names the attachment now."""
+
+    def leave(self) -> None:
+        """The bytes stay, as nobody knows whether a row names them; others will find out."""
+
 
 class StorageArea(Protocol):
     """A medium for attachments, shared by all nodes."""
@@ -39,7 +45,11 @@ class StorageArea(Protocol):
     """What the last attempts to store something met; anybody may read it at any time."""
 
     def create(self, kind: int = DICOM) -> IncomingAttachment:
-        """A new attachment of a type (`AttachedFiles.fileType`) with a new UUID."""
+        """A new attachment of a type (`AttachedFiles.fileType`) with a new UUID.
+
+        Raises:
+            Transient, DatabaseRefused: there is no name for it now.
+        """
 
     def make_durable(self, attachments: Sequence[IncomingAttachment]) -> None:
         """Return when all bytes of finished attachments survive a power failure, or will with the commit.
@@ -68,3 +78,6 @@ class StorageArea(Protocol):
 
     def tidy(self) -> None:
         """Remove what killed processes left half-done, if the medium knows; raises as `remove`."""
+
+    def age_of(self, uuid: str) -> float | None:
+        """Seconds since the bytes were last written to; None if there are none."""

@@ -14,7 +14,7 @@ import hashlib
 import logging
 import os
 import tempfile
-import uuid as uuids
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from io import BytesIO
@@ -27,6 +27,7 @@ from cluster.storage import durability
 from cluster.storage.area import DICOM, IncomingAttachment
 from cluster.storage.health import Health
 from cluster.storage.memory_budget import MemoryBudget
+from cluster.storage.names import Names, RandomNames
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,17 +38,25 @@ class FilesystemStorageArea:
     """The storage area of one process; see `cluster.storage.area.StorageArea` for what the methods promise."""
 
     def __init__(
-        self, root: Path, *, sync: bool = True, memory: MemoryBudget | None = None, streaming_threshold: int = 1 << 20
+        self,
+        root: Path,
+        *,
+        names: Names | None = None,
+        sync: bool = True,
+        memory: MemoryBudget | None = None,
+        streaming_threshold: int = 1 << 20,
     ) -> None:
         """
         Args:
             root: option StorageDirectory; created if missing.
+            names: where UUIDs come from; random ones without.
             sync: option SyncStorageArea; without it durability is the operator's business.
             memory: budget of the bytes held in memory by all attachments together.
             streaming_threshold: bytes of one attachment from which on it goes to its file while being received.
         """
         self.root = root
         self.health = Health()
+        self._names = names or RandomNames()
         self._memory = memory or MemoryBudget(64 << 20)
         self._streaming_threshold = streaming_threshold
         with storage_errors(root):
@@ -56,8 +65,8 @@ class FilesystemStorageArea:
 
     def create(self, kind: int = DICOM) -> "IncomingFile":
         """A new attachment, in memory until it is large or `finish` is called; all types lie together."""
-        uuid = str(uuids.uuid4())
-        return IncomingFile(uuid, self.path_of(uuid), self._memory, self._streaming_threshold, self.health)
+        uuid = self._names.take()
+        return IncomingFile(uuid, self.path_of(uuid), self._names, self._memory, self._streaming_threshold, self.health)
 
     def make_durable(self, attachments: Sequence[IncomingAttachment]) -> None:
         """One flush for the batch where the file system allows it; raises StorageFailed or StorageFull."""
@@ -112,6 +121,16 @@ class FilesystemStorageArea:
             return False
         return True
 
+    def age_of(self, uuid: str) -> float | None:
+        """Seconds since the file was last written to, by this machine's clock; None without a file."""
+        path = self.path_of(uuid)
+        try:
+            return max(0.0, time.time() - path.stat().st_mtime)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed(f"{path}: {error.strerror}") from error
+
     def path_of(self, uuid: str) -> Path:
         """Where the attachment lies; raises UnknownResource for what is no UUID."""
         if len(uuid) != 36 or not uuid.replace("-", "").isalnum():
@@ -122,10 +141,19 @@ class FilesystemStorageArea:
 class IncomingFile:
     """An attachment that is being received; see `cluster.storage.area.IncomingAttachment`."""
 
-    def __init__(self, uuid: str, path: Path, memory: MemoryBudget, streaming_threshold: int, health: Health) -> None:
+    def __init__(
+        self,
+        uuid: str,
+        path: Path,
+        names: Names,
+        memory: MemoryBudget,
+        streaming_threshold: int,
+        health: Health,
+    ) -> None:
         self.uuid = uuid
         self.size = 0
         self._path = path
+        self._names = names
         self._health = health
         self._memory = memory
         self._held = 0
@@ -170,8 +198,20 @@ class IncomingFile:
         self._forget_buffer()
         with suppress(StorageFailed, StorageFull):
             self._close()
-        with suppress(OSError):
+        try:
             _remove(self._path)
+        except OSError:
+            self._names.doubtful(self.uuid)
+        else:
+            self._names.settled(self.uuid)
+
+    def keep(self) -> None:
+        """A row names the file."""
+        self._names.settled(self.uuid)
+
+    def leave(self) -> None:
+        """Somebody will find out whether a row names the file."""
+        self._names.doubtful(self.uuid)
 
     def _hold(self, size: int) -> bool:
         if self._held + size > self._streaming_threshold or not self._memory.take(size):

@@ -15,10 +15,12 @@ RETURNING uuid
 UPDATE cluster.removed_attachments SET file_gone_at = clock_timestamp() WHERE uuid = ANY (%(uuids)s::text[])
 
 -- forget --
--- What is gone for so long that no batch of that time can be run again.
+-- What is gone for so long that no batch of that time can be run again. A process that was taken for dead may come back
+-- much later, if its machine was frozen.
 -- Locks: rows that nobody else is forgetting, until commit.
 DELETE FROM cluster.removed_attachments
  WHERE uuid = ANY (ARRAY(
        SELECT p.uuid FROM cluster.removed_attachments p
         WHERE p.file_gone_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+          AND (NOT p.never_had_row OR p.file_gone_at < clock_timestamp() - interval '30 days')
         ORDER BY p.file_gone_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))

@@ -13,6 +13,10 @@ CREATE TABLE IF NOT EXISTS cluster.removed_attachments (
     file_gone_at timestamp with time zone
 );
 
+-- A file that no row ever named, left by a process that was killed before its commit. Who has such a UUID and comes late
+-- after all gets an error; of others it is known that they were stored once.
+ALTER TABLE cluster.removed_attachments ADD COLUMN IF NOT EXISTS never_had_row boolean NOT NULL DEFAULT false;
+
 CREATE INDEX IF NOT EXISTS removed_attachments_pending ON cluster.removed_attachments (row_gone_at)
     WHERE file_gone_at IS NULL;
 CREATE INDEX IF NOT EXISTS removed_attachments_settled ON cluster.removed_attachments (file_gone_at)

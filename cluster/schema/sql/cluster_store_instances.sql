@@ -14,8 +14,9 @@
 -- Result: ('Success' | 'AlreadyStored', public id of an instance), and ('Removed', uuid) for each attachment that lost
 -- its row, whose file the caller may remove after COMMIT; cluster.removed_attachments remembers it, should nobody do so.
 --
--- Raises serialization_failure when another session stored or deleted one of the resources in between, and OC001 when
--- the index was brought to another revision: this function knows one.
+-- Raises serialization_failure when another session stored or deleted one of the resources in between, OC001 when the
+-- index was brought to another revision, as this function knows one, and OC003 when the file of an instance is about to
+-- be removed as one that was left behind (cluster_left_files.sql).
 
 CREATE OR REPLACE FUNCTION cluster.store_instances(
     overwrite text,                      -- Never, Always, IfChanged
@@ -55,7 +56,8 @@ BEGIN
     -- an attempt whose answer was lost. If that attachment has been removed since, it stays so: its file is going.
     FOR existing IN
         SELECT w.number, res.internalId, w.public_id, a.uuid IS NOT DISTINCT FROM mine.uuid
-               OR EXISTS (SELECT FROM cluster.removed_attachments d WHERE d.uuid = mine.uuid) AS own,
+               OR EXISTS (SELECT FROM cluster.removed_attachments d
+                           WHERE d.uuid = mine.uuid AND NOT d.never_had_row) AS own,
                a.uncompressedHash <> '' AND a.uncompressedHash = mine.hash AS unchanged
           FROM unnest(resource_levels, resource_public_ids) WITH ORDINALITY AS w (level, public_id, number)
           JOIN Resources res ON res.publicId = w.public_id AND res.resourceType + 0 = 3
@@ -86,12 +88,16 @@ BEGIN
 
     -- Not in the index any more: stored by such an attempt, and deleted since. Not before the look above, which would
     -- not see a deletion that commits in between.
-    FOR r IN SELECT w.number, w.public_id
+    FOR r IN SELECT w.number, w.public_id, d.never_had_row
                FROM unnest(attachment_resources, attachment_uuids) AS mine (resource, uuid)
                JOIN cluster.removed_attachments d ON d.uuid = mine.uuid
                JOIN unnest(resource_public_ids) WITH ORDINALITY AS w (public_id, number) ON w.number = mine.resource
               WHERE needed[mine.resource]
     LOOP
+        IF r.never_had_row THEN
+            RAISE EXCEPTION USING ERRCODE = 'OC003',
+                MESSAGE = 'this process was taken for dead, and its file for one that nobody would ever name';
+        END IF;
         needed[r.number] := false;
         outcome := 'Success';
         name := r.public_id;
