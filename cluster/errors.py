@@ -9,6 +9,7 @@
     │   ├── UpgradeUnderWay            another node upgrades the schema
     │   ├── NodesInTheWay              live nodes cannot serve what the schema would become
     │   ├── DatabaseUnavailable        no connection, or lost before COMMIT was sent (08xxx, 57Pxx, 53300)
+    │   ├── AccessRefused              the server lets us not in: password, certificate, pg_hba.conf, missing database
     │   ├── CommitUnknown              connection lost after COMMIT was sent: it may or may not have happened
     │   ├── ReadOnlyServer             the server became a standby (25006)
     │   ├── NodeBusy                   this node has no room for the request, or is draining
@@ -60,6 +61,14 @@ class NodesInTheWay(Transient):
 
 class DatabaseUnavailable(Transient):
     """No connection to PostgreSQL could be had, or it broke while nothing was committed."""
+
+
+class AccessRefused(Transient):
+    """The server answers and lets us not in; somebody has to change something there or here.
+
+    Transient all the same: passwords are changed on running systems, and what arrives meanwhile should come again. Who
+    starts with it gives up after MaximumConnectionRetries.
+    """
 
 
 class CommitUnknown(Transient):

@@ -64,6 +64,13 @@ transaction_retries = Counter(
     _PREFIX + "transaction_retries", "Units of work run again, by what PostgreSQL answered", ["transaction", "sqlstate"]
 )
 transaction_failures = Counter(_PREFIX + "transaction_failures", "Units of work given up", ["transaction", "sqlstate"])
+connection_attempts = Counter(
+    _PREFIX + "connection_attempts", "Connections that the pool has opened, or could not open", ["result"]
+)
+connections_lost = Counter(_PREFIX + "connections_lost", "Connections of the pool that broke, or did not answer")
+outage_seconds = Counter(
+    _PREFIX + "outage_seconds", "Time in which this process could reach no database, or none that takes writes"
+)
 pool_connections = Gauge(
     _PREFIX + "pool_connections", "Connections of the pool", ["state"], multiprocess_mode="livesum"
 )

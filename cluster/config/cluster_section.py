@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from cluster.config.options import Options, Secret, Text
+from cluster.config.postgresql import checked_connection_uri
 from cluster.errors import ConfigurationError
 
 
@@ -21,6 +22,9 @@ class ClusterSettings(Options):
 
     redis_url: Annotated[Secret, AfterValidator(_redis_url)] = Field(
         default=SecretStr("redis://localhost:6379/0"), validation_alias="RedisUrl"
+    )
+    direct_connection_uri: Annotated[Secret, AfterValidator(checked_connection_uri)] | None = Field(
+        default=None, validation_alias="DirectConnectionUri"
     )
     node_name: Text = Field(
         default_factory=socket.gethostname, min_length=1, max_length=64, validation_alias="NodeName"

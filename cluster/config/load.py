@@ -32,12 +32,14 @@ def load_settings(
     """
     document = load_document(paths, environ, overrides=overrides, secrets_folder=secrets_folder)
     refuse_unserved(validated(UnservedOptions, _own(UnservedOptions, document)))
+    postgresql = validated(PostgreSQLSettings, document.get("PostgreSQL", {}), "PostgreSQL")
+    own_section = validated(ClusterSettings, document.get("Cluster", {}), "Cluster")
     parts = {
         "files": configuration_files(paths),
         "dicom": validated(DicomSettings, _own(DicomSettings, document)),
         "http": validated(HttpSettings, _own(HttpSettings, document)),
-        "postgresql": validated(PostgreSQLSettings, document.get("PostgreSQL", {}), "PostgreSQL"),
-        "cluster": validated(ClusterSettings, document.get("Cluster", {}), "Cluster"),
+        "postgresql": postgresql.with_direct_connection(own_section.direct_connection_uri),
+        "cluster": own_section,
     }
     settings = validated(Settings, {**_own(Settings, document), **parts}, by_name=True)
     return settings.model_copy(update={"storage_directory": storage_base(paths) / settings.storage_directory})

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
 from cluster.config.connection_string import Server, quote, read_connection_string
 from cluster.config.options import Options, Port, Secret, Text
@@ -12,7 +12,8 @@ from cluster.errors import ConfigurationError
 _SERVER_FIELDS = ("host", "port", "database", "username", "password", "enable_ssl")
 
 
-def _connection_uri(uri: SecretStr) -> SecretStr:
+def checked_connection_uri(uri: SecretStr) -> SecretStr:
+    """`uri` if it has the shape of a connection string; ValueError, which quotes nothing of it, if not."""
     read_connection_string(uri.get_secret_value())
     return uri
 
@@ -52,7 +53,7 @@ class PostgreSQLSettings(Options):
     database: Text = Field(default="", validation_alias="Database")
     username: Text = Field(default="", validation_alias="Username")
     password: Secret = Field(default=SecretStr(""), validation_alias="Password")
-    connection_uri: Annotated[Secret, AfterValidator(_connection_uri)] | None = Field(
+    connection_uri: Annotated[Secret, AfterValidator(checked_connection_uri)] | None = Field(
         default=None, validation_alias="ConnectionUri"
     )
     enable_ssl: bool = Field(default=False, validation_alias="EnableSsl")
@@ -81,6 +82,9 @@ class PostgreSQLSettings(Options):
                         "PostgreSQL.ConnectionUri", f"replaces {key}: give the one or the other, not both"
                     )
         return self
+
+    # Cluster.DirectConnectionUri: a real Orthanc would not know it in its section.
+    _direct_connection_uri: SecretStr | None = PrivateAttr(default=None)
 
     @property
     def server_given(self) -> bool:
@@ -113,6 +117,20 @@ class PostgreSQLSettings(Options):
             "application_name": self.application_name,
         }
         return " ".join(f"{key}={quote(value)}" for key, value in parameters.items() if value)
+
+    def with_direct_connection(self, uri: SecretStr | None) -> Self:
+        """The same settings, with another way to the same database for what needs a session of its own."""
+        copy = self.model_copy()
+        copy._direct_connection_uri = uri
+        return copy
+
+    def direct_conninfo(self) -> str:
+        """The connection string for what needs a session of its own: that of `conninfo`, unless another one is given.
+
+        Raises ConfigurationError if PostgreSQL is not the index.
+        """
+        self._require_index()
+        return self._direct_connection_uri.get_secret_value() if self._direct_connection_uri else self.conninfo()
 
     def _require_index(self) -> None:
         if not self.enable_index:

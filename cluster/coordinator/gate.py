@@ -22,9 +22,10 @@ from cluster.coordinator.pulse import tell_metrics
 from cluster.coordinator.state import Action, decide
 from cluster.coordinator.upgrader import upgrade
 from cluster.database.advisory_lock import INDEX_KEY, SETUP_KEY, hold_advisory_lock, try_advisory_lock
-from cluster.database.pool import connect
+from cluster.database.connection import connect, require_answer
 from cluster.database.sqlstate import translate
 from cluster.errors import (
+    AccessRefused,
     ClusterError,
     DatabaseRefused,
     LockNotAvailable,
@@ -74,6 +75,7 @@ class Gate:
         self._stopped = threading.Event()
         self._changing = threading.Lock()
         self._has_been_ready = False
+        self._refusals = 0
         self._session: psycopg.Connection | None = None
         self._back_filler = BackFiller(settings, self._stopped)
 
@@ -103,19 +105,25 @@ class Gate:
 
         Raises:
             SchemaMismatch, DatabaseRefused: waiting would not help; with `Lock`, another node has the database.
+            AccessRefused: so often, one after the other, as MaximumConnectionRetries allows. A server that cannot be
+                reached is waited for as long as it takes.
         """
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_WAITED_FOR),
             wait=self._pause,
             sleep=tenacity.sleep_using_event(self._stopped),
             before_sleep=self._tell,
-            stop=lambda _: self._stopped.is_set(),
+            stop=lambda _: (
+                self._stopped.is_set() or self._refusals > self._settings.postgresql.maximum_connection_retries
+            ),
             reraise=True,
         )
         try:
             retry(self._attempt)
         except _WAITED_FOR:
-            return False
+            if self._stopped.is_set():
+                return False
+            raise
         self._set(None)
         return not self._stopped.is_set()
 
@@ -127,6 +135,7 @@ class Gate:
         """
         while not self._stopped.is_set():
             try:
+                require_answer(self._own_session())
                 reason = self._look(self._own_session()) or self._also()
                 self._membership.heartbeat(self._own_session(), reason)
                 self._set(reason)
@@ -182,7 +191,9 @@ class Gate:
             self._membership.heartbeat(self._own_session(), None)
         except psycopg.Error as error:
             self._end_session()
-            raise translate(error) from error
+            meaning = translate(error)
+            self._refusals = self._refusals + 1 if isinstance(meaning, AccessRefused) else 0
+            raise meaning from error
         except ClusterError as error:
             self._say_why(error)
             raise

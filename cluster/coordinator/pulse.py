@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 
 from cluster import telemetry
 from cluster.config import PostgreSQLSettings, Settings
-from cluster.database.pool import connect
+from cluster.database.connection import connect
 from cluster.errors import NodeBusy
 from cluster.schema.online import UpgradeOptions
 from cluster.schema.progress import Progress, read_progress

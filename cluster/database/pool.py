@@ -5,68 +5,49 @@ Invariant: a pooled connection carries no session state that a transaction relie
 transaction mode; for the same reason nothing is prepared by name.
 """
 
-import logging
+import contextlib
 import os
 import time
 from typing import Any, Self
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cluster import telemetry
 from cluster.config import PostgreSQLSettings
+from cluster.database.connection import (
+    connection_options,
+    connection_string,
+    notice_end,
+    require_answer,
+)
+from cluster.database.outage import Outage
 
-_LOG = logging.getLogger(__name__)
-
-# A firewall that drops an idle connection without a word must not cost a sender more than this
-# (https://www.postgresql.org/docs/current/libpq-connect.html, keepalives_*, tcp_user_timeout in milliseconds).
-TCP_KEEP_ALIVE = {
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
-
-
-def connection_string(settings: PostgreSQLSettings) -> str:
-    """The libpq connection string with our keep-alives; what the operator's URI says wins over them."""
-    own = conninfo_to_dict(settings.conninfo())
-    return make_conninfo("", **(TCP_KEEP_ALIVE | own))
-
-
-def connect(settings: PostgreSQLSettings) -> psycopg.Connection:
-    """One direct connection in autocommit mode, outside any pool: for session-level advisory locks.
-
-    Raises:
-        psycopg.Error: as libpq gives it; `cluster.database.sqlstate.translate` says what it means.
-    """
-    connection = psycopg.connect(connection_string(settings), autocommit=True, prepare_threshold=None)
-    connection.add_notice_handler(_log_warning)
-    return connection
-
-
-def _log_warning(diagnostic: psycopg.errors.Diagnostic) -> None:
-    """What the server thinks somebody should know."""
-    if diagnostic.severity_nonlocalized == "WARNING":
-        _LOG.warning("PostgreSQL: %s", diagnostic.message_primary)
+_MAX_IDLE_SECONDS = 60
+_MAX_LIFETIME_SECONDS = 3600
+_ASK_AFTER_SECONDS = 10.0
+"""A connection that was idle for longer is asked whether it is still there: firewalls and proxies forget idle ones."""
 
 
 class PooledConnection(psycopg.Connection):
     """A connection that knows what a transaction is that nobody began."""
 
     default_isolation = ""
-    """As PostgreSQL spells it, ``read committed`` for example; empty where such a transaction could not write."""
+    """As PostgreSQL spells it, ``read committed`` for example; empty where such a transaction could not write, and
+    behind a pooler, where another client may have changed the defaults of the session that comes next."""
+
+    used_at = 0.0
+    """When it was made or given back, on the monotonic clock."""
 
 
 def _look_at_defaults(connection: PooledConnection) -> None:
     row = connection.execute(
         "SELECT CASE current_setting('default_transaction_read_only') WHEN 'off'"
-        " THEN current_setting('default_transaction_isolation') ELSE '' END"
+        " THEN current_setting('default_transaction_isolation') ELSE '' END, pg_backend_pid()"
     ).fetchone()
-    connection.default_isolation = row[0] if row else ""
+    # Another process id than that of the handshake: a pooler is between.
+    connection.default_isolation = row[0] if row and row[1] == connection.info.backend_pid else ""
+    connection.used_at = time.monotonic()
 
 
 class Pool:
@@ -74,18 +55,20 @@ class Pool:
 
     def __init__(self, settings: PostgreSQLSettings) -> None:
         self._last_failure: psycopg.Error | None = None
+        self.outage = Outage()
+        size = settings.index_connections_count
         self._pool: ConnectionPool[PooledConnection] = ConnectionPool(
             connection_string(settings),
             connection_class=self._remembering_connection_class(),
-            kwargs={"autocommit": True, "prepare_threshold": None},
-            min_size=1,
-            max_size=settings.index_connections_count,
+            kwargs=connection_options(settings),
+            min_size=0 if settings.use_dynamic_connection_pool else size,
+            max_size=size,
             open=False,
             configure=_look_at_defaults,
-            # A server restart leaves broken connections behind; finding out costs less than a replayed batch.
+            # `take` looks itself, as psycopg_pool would pause after each broken connection that it finds.
             check=None,
-            max_idle=60,
-            max_lifetime=3600,
+            max_idle=_MAX_IDLE_SECONDS,
+            max_lifetime=_MAX_LIFETIME_SECONDS,
             # Give up early and start anew: the pool's own pauses double up to minutes, longer than the outage.
             reconnect_timeout=5,
             num_workers=1,
@@ -117,19 +100,41 @@ class Pool:
         while True:
             left = deadline - time.monotonic()
             try:
-                return self._pool.getconn(timeout=max(min(left, 1.0), 0.01))
+                connection = self._pool.getconn(timeout=max(min(left, 1.0), 0.01))
             except PoolTimeout as error:
+                if self._last_failure is not None:
+                    self.outage.failed(str(self._last_failure))
                 # Asking again makes the pool connect again if it had given up.
                 if left <= 1.0:
                     raise (self._last_failure or error) from error
+                continue
+            if self._is_sound(connection):
+                return connection
+            self._pool.putconn(connection)
 
     def give_back(self, connection: "PooledConnection") -> None:
         """Return a connection; a broken one is replaced, an open transaction rolled back."""
+        connection.used_at = time.monotonic()
+        if connection.closed:
+            telemetry.connections_lost.inc()
         self._pool.putconn(connection)
         statistics = self._pool.get_stats()
         telemetry.pool_connections.labels("open").set(statistics.get("pool_size", 0))
         telemetry.pool_connections.labels("available").set(statistics.get("pool_available", 0))
         telemetry.pool_connections.labels("waiting").set(statistics.get("requests_waiting", 0))
+
+    def _is_sound(self, connection: "PooledConnection") -> bool:
+        """A restart of the server leaves as many broken connections as there are: no attempt is lost on them."""
+        try:
+            notice_end(connection)
+            if time.monotonic() - connection.used_at > _ASK_AFTER_SECONDS:
+                require_answer(connection)
+        except psycopg.OperationalError:
+            telemetry.connections_lost.inc()
+            with contextlib.suppress(psycopg.Error):
+                connection.close()
+            return False
+        return True
 
     def _remembering_connection_class(self) -> type["PooledConnection"]:
         """The pool tries in the background and keeps to itself why it fails; an operator wants to know."""
@@ -142,8 +147,10 @@ class Pool:
                     connection = super().connect(*arguments, **options)
                 except psycopg.Error as error:
                     pool._last_failure = error
+                    telemetry.connection_attempts.labels("failed").inc()
                     raise
                 pool._last_failure = None
+                telemetry.connection_attempts.labels("opened").inc()
                 return connection
 
         return Remembering

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import psycopg
 
 from cluster.errors import (
+    AccessRefused,
     ClusterError,
     DatabaseRefused,
     DatabaseUnavailable,
@@ -51,6 +52,16 @@ MEANING = {
 }
 """Codes whose own text names the statement or the file, and leaves the operator to guess."""
 
+_ACCESS_REFUSED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|pg_hba\.conf rejects"
+    r"|permission denied for database"
+    r"|(?:role|database) \".*\" (?:does not exist|is not permitted to log in)|no such (?:user|database)"
+    r"|certificate|private key|SSL error: \w+ alert|SSL was required|does not support SSL|SSL connection is required"
+    r"|service file|definition of service|requires a valid client certificate|client certificate",
+)
+"""What keeps us out until somebody changes something, told by the words: libpq gives no SQLSTATE for a connection that
+was refused. In another language it passes for a server that cannot be reached."""
+
 _NO_CONNECTION = re.compile(r"^connection (?:failed|is bad): (connection to server .+?) failed: ")
 
 CONNECTION_LOST = "08006"
@@ -73,7 +84,8 @@ def translate(error: psycopg.Error) -> ClusterError:
     state = error.sqlstate
     if state is None:
         if isinstance(error, psycopg.OperationalError):
-            return DatabaseUnavailable(_first_line(error))
+            message = _first_line(error)
+            return AccessRefused(message) if _ACCESS_REFUSED.search(message) else DatabaseUnavailable(message)
         return DatabaseRefused(_first_line(error))
     kind = error_class(state)
     meaning = f"{MEANING[state]}: " if state in MEANING else ""

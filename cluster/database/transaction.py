@@ -24,7 +24,14 @@ from cluster.config import PostgreSQLSettings
 from cluster.database.accompanying import ALONE, Accompanying
 from cluster.database.pool import Pool, PooledConnection
 from cluster.database.sqlstate import CONNECTION_LOST, translate
-from cluster.errors import ClusterError, CommitUnknown, DatabaseUnavailable, Transient
+from cluster.errors import (
+    AccessRefused,
+    ClusterError,
+    CommitUnknown,
+    DatabaseUnavailable,
+    ReadOnlyServer,
+    Transient,
+)
 from cluster.failpoints import failpoint
 
 T = TypeVar("T")
@@ -33,6 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 _ISOLATION: dict[str, LiteralString] = {"ReadCommitted": "READ COMMITTED", "Serializable": "SERIALIZABLE"}
 _LOCK_TIMEOUT = "10s"
+_AWAY = (DatabaseUnavailable, AccessRefused, ReadOnlyServer)
 
 
 class Database:
@@ -139,14 +147,20 @@ class Database:
             try:
                 connection = self._pool.take(deadline - time.monotonic())
                 try:
-                    return attempt(connection)
+                    result = attempt(connection)
                 finally:
                     self._pool.give_back(connection)
-            except CommitUnknown:
+            except CommitUnknown as error:
                 doubtful = True
+                self._pool.outage.failed(str(error))
                 raise
             except psycopg.Error as error:
-                raise translate(error) from error
+                meaning = translate(error)
+                if isinstance(meaning, _AWAY):
+                    self._pool.outage.failed(str(meaning))
+                raise meaning from error
+            self._pool.outage.succeeded()
+            return result
 
         def count(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None

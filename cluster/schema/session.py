@@ -8,7 +8,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from cluster.config import PostgreSQLSettings
-from cluster.database.pool import connect
+from cluster.database.connection import connect
 from cluster.database.sqlstate import translate, translating
 from cluster.errors import StorageFull
 

@@ -1,0 +1,144 @@
+"""Connections to PostgreSQL: how one is made, and whether one that was idle can still be used."""
+
+import logging
+import select
+import time
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from cluster.config import PostgreSQLSettings
+from cluster.database.verbose_cursor import VerboseCursor
+from cluster.errors import DatabaseRefused
+
+_LOG = logging.getLogger(__name__)
+
+# A firewall that forgets connections without a word, or a server whose machine lost its power, must not cost a sender
+# more than a part of the retry budget (30 s): whoever does not answer for ten seconds is gone
+# (https://www.postgresql.org/docs/current/libpq-connect.html, keepalives_*, tcp_user_timeout in milliseconds).
+TCP_KEEP_ALIVE = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+ANSWER_SECONDS = 3.0
+"""How long an idle connection may take to say that it is still there."""
+
+_BEHIND_A_POOLER = (
+    "Cluster.DirectConnectionUri: needed, as PostgreSQL is reached through a pooler that gives each transaction "
+    "another server connection (PgBouncer with pool_mode = transaction): set-up lock, upgrades and PostgreSQL.Lock "
+    "need a connection of their own, straight to the server"
+)
+
+
+def connection_string(settings: PostgreSQLSettings, *, direct: bool = False) -> str:
+    """The libpq connection string with our keep-alives; what the operator's URI says wins over them."""
+    own = conninfo_to_dict(settings.direct_conninfo() if direct else settings.conninfo())
+    return make_conninfo("", **(TCP_KEEP_ALIVE | own))
+
+
+def connection_options(settings: PostgreSQLSettings) -> dict[str, Any]:
+    """What every connection of ours gets from psycopg; nothing is prepared by name, which a pooler may not know."""
+    options: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
+    return options | ({"cursor_factory": VerboseCursor} if settings.enable_verbose_logs else {})
+
+
+def connect(settings: PostgreSQLSettings) -> psycopg.Connection:
+    """One direct connection in autocommit mode, outside any pool: for session-level advisory locks.
+
+    Raises:
+        psycopg.Error: as libpq gives it; `cluster.database.sqlstate.translate` says what it means.
+        DatabaseRefused: it is no direct one, but led through a pooler in transaction mode.
+    """
+    string = connection_string(settings, direct=True)
+    connection = psycopg.connect(string, **connection_options(settings))
+    try:
+        # A pooler invents the process id that it gives its clients.
+        if _server_process(connection) != connection.info.backend_pid and _shares_server(connection, string):
+            raise DatabaseRefused(_BEHIND_A_POOLER)
+    except BaseException:
+        connection.close()
+        raise
+    connection.add_notice_handler(_log_warning)
+    return connection
+
+
+def require_answer(connection: psycopg.Connection[Any], seconds: float = ANSWER_SECONDS) -> None:
+    """Ask an idle connection for a sign of life, and close it if there is none.
+
+    Without that a statement would wait as long as TCP does, and for ever where a proxy between swallows everything.
+
+    Raises:
+        psycopg.OperationalError: it was closed by the other end, or did not answer in time.
+    """
+    try:
+        if not _answers(connection.pgconn, time.monotonic() + seconds):
+            raise psycopg.OperationalError(f"the server did not answer for {seconds:g} s")
+    except psycopg.OperationalError:
+        connection.close()
+        raise
+
+
+def notice_end(connection: psycopg.Connection[Any]) -> None:
+    """Look, without asking, whether the other end has closed an idle connection; costs one system call.
+
+    Raises:
+        psycopg.OperationalError: it has.
+    """
+    pgconn = connection.pgconn
+    # A server that ends says why before it closes: two things to read, or three with TLS.
+    for _ in range(4):
+        if pgconn.status != pq.ConnStatus.OK:
+            raise psycopg.OperationalError("the connection was closed while it was idle")
+        if not _readable(pgconn.socket, 0):
+            return
+        pgconn.consume_input()
+
+
+def _answers(pgconn: pq.abc.PGconn, deadline: float) -> bool:
+    pgconn.send_query(b"")
+    while pgconn.flush() or pgconn.is_busy():
+        if not _readable(pgconn.socket, deadline - time.monotonic()):
+            return False
+        pgconn.consume_input()
+    while (result := pgconn.get_result()) is not None:
+        result.clear()
+        # The end of the answer may still be on its way.
+        while pgconn.is_busy():
+            if not _readable(pgconn.socket, deadline - time.monotonic()):
+                return False
+            pgconn.consume_input()
+    return True
+
+
+def _readable(file: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(max(0, int(seconds * 1000))))
+
+
+def _shares_server(first: psycopg.Connection[Any], string: str) -> bool:
+    """Whether another client can be given the server connection that `first` had a moment ago."""
+    with psycopg.connect(string, autocommit=True, prepare_threshold=None) as second:
+        for _ in range(5):
+            process = _server_process(first)
+            with second.transaction():
+                if _server_process(second) == process or _server_process(first) != process:
+                    return True
+    return False
+
+
+def _server_process(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _log_warning(diagnostic: psycopg.errors.Diagnostic) -> None:
+    """What the server thinks somebody should know."""
+    if diagnostic.severity_nonlocalized == "WARNING":
+        _LOG.warning("PostgreSQL: %s", diagnostic.message_primary)

@@ -1,0 +1,186 @@
+"""Every way in: nodes as an operator starts them, all at once; a wrong secret ends with status 3."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from cluster.coordinator.gate import Gate
+from cluster.errors import AccessRefused
+from tests.integration.postgresql.conftest import PASSWORDS
+from tests.support.dicom import make_file
+from tests.support.settings import settings_for
+from workers.local.children import wait_until
+from workers.local.ports import free_ports
+
+WRONG = "wrong-hunter2"
+SECRETS = [*PASSWORDS.values(), WRONG]
+
+
+@dataclass
+class Node:
+    port: int
+    pid: int
+    log: Path
+    status_file: Path
+    stored: str = ""
+
+    @property
+    def status(self):
+        return int(self.status_file.read_text()) if self.has_ended else None
+
+    @property
+    def has_ended(self):
+        return self.status_file.exists() and self.status_file.read_text() != ""
+
+    def is_ready(self):
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
+        except httpx.TransportError:
+            return self.has_ended
+
+
+class Cases:
+    """Section PostgreSQL and environment of each node, by what it is about."""
+
+    def __init__(self, server, authority, stranger, folder):
+        self._server, self._folder = server, folder
+        self.authority, self.stranger = authority, stranger
+        self.all = {}
+        for right in ("right", "wrong"):
+            is_right = right == "right"
+            password = PASSWORDS["scram_user"] if is_right else WRONG
+            for name, user in (("SCRAM", "scram_user"), ("md5", "md5_user")):
+                own = PASSWORDS[user] if is_right else WRONG
+                self.add(f"{name}, {right}", {**self._fields(user), "Password": own})
+            url = f"postgresql://scram_user:{password}@127.0.0.1:{server.port}/orthanc"
+            self.add(f"URI, {right}", {"ConnectionUri": url})
+            self._add_files(right, password)
+            issuer = authority if is_right else stranger
+            certificate = issuer.client("cert_user")
+            self.add(f"certificate, {right}", {"ConnectionUri": self._pairs("cert_user", **certificate)})
+            # Whoever runs this is no scram_user.
+            user = "peer_user" if is_right else "orthanc"
+            self.add(f"peer, {right}", {"Host": str(server.sockets), **self._place(), "Username": user})
+
+    def _add_files(self, right, password):
+        passfile = self._secret(f"passfile {right}", f"127.0.0.1:*:orthanc:scram_user:{password}\n")
+        self.add(f"PGPASSFILE, {right}", self._fields("scram_user"), PGPASSFILE=passfile)
+        self.add(f"passfile, {right}", {"ConnectionUri": self._pairs("scram_user", passfile=passfile)})
+        lines = {"host": "127.0.0.1", "port": self._server.port, "dbname": "orthanc", "user": "scram_user"}
+        text = "".join(f"{key}={value}\n" for key, value in {**lines, "password": password}.items())
+        service = self._secret(f"services {right}", f"[archive]\n{text}")
+        self.add(f"service, {right}", {"ConnectionUri": "service=archive"}, PGSERVICEFILE=service)
+        file = self._secret(f"password {right}", f"{password}\n")
+        self.add(f"_FILE, {right}", self._fields("scram_user"), ORTHANC__POSTGRESQL__PASSWORD_FILE=file)
+
+    def add(self, name, section, **environment):
+        self.all[name] = (section, environment)
+
+    def command(self, name, port):
+        """What `many_nodes` starts for it."""
+        section, environment = self.all[name]
+        options = {"EnableIndex": True, "MaximumConnectionRetries": 1, "ConnectionRetryInterval": 0}
+        file = self._folder / f"{name}.json"
+        document = {
+            "StorageDirectory": str(self._folder / "storage"),
+            "DicomServerEnabled": False,
+            "HttpPort": port,
+            "PostgreSQL": options | section,
+            "Cluster": {"NodeName": name},
+        }
+        file.write_text(json.dumps(document), "utf-8")
+        argv = ["ingest", "--verbose", "--config", str(file)]
+        files = {part: str(self._folder / f"{name}.{part}") for part in ("log", "status")}
+        return {"argv": argv, "environment": environment, **files}
+
+    def _place(self):
+        return {"Port": self._server.port, "Database": "orthanc"}
+
+    def _fields(self, user):
+        return {"Host": "127.0.0.1", **self._place(), "Username": user}
+
+    def _pairs(self, user, **more):
+        own = {"host": "127.0.0.1", "port": self._server.port, "dbname": "orthanc", "user": user}
+        return psycopg.conninfo.make_conninfo("", **own, **more)
+
+    def _secret(self, name, text):
+        file = self._folder / name
+        file.touch(mode=0o600)
+        file.write_text(text, "utf-8")
+        return str(file)
+
+
+@pytest.fixture(scope="module")
+def nodes(tls_server, authority, stranger, tmp_path_factory):
+    """What became of all of them."""
+    cases = Cases(tls_server, authority, stranger, tmp_path_factory.mktemp("nodes"))
+    ports = free_ports(len(cases.all))
+    commands = [cases.command(name, port) for name, port in zip(cases.all, ports, strict=True)]
+    program = [sys.executable, "-m", "tests.support.many_nodes"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runner:
+        runner.stdin.write(json.dumps(commands))
+        runner.stdin.close()
+        pids = json.loads(runner.stdout.readline())
+        files = [(Path(command["log"]), Path(command["status"])) for command in commands]
+        nodes = [Node(port, pid, *pair) for port, pid, pair in zip(ports, pids, files, strict=True)]
+        started = dict(zip(cases.all, nodes, strict=True))
+        try:
+            for name, node in started.items():
+                if "right" in name and wait_until(node.is_ready, 30) and not node.has_ended:
+                    answer = httpx.post(f"http://127.0.0.1:{node.port}/instances", content=make_file(PatientID=name))
+                    node.stored = answer.json().get("Status", "")
+                    os.kill(node.pid, signal.SIGTERM)
+            assert wait_until(lambda: all(node.has_ended for node in nodes), 30)
+        finally:
+            runner.kill()
+    return started
+
+
+WAYS = ["SCRAM", "md5", "URI", "PGPASSFILE", "passfile", "service", "_FILE", "certificate", "peer"]
+REASONS = {
+    "md5": 'password authentication failed for user "md5_user"',
+    "certificate": "unknown ca",
+    "peer": "no password supplied",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_right_one_lets_in(nodes, way):
+    node = nodes[f"{way}, right"]
+    assert (node.status, node.stored) == (0, "Success"), node.log.read_text()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_wrong_one_is_told_and_is_status_3(nodes, way):
+    node = nodes[f"{way}, wrong"]
+    assert node.status == 3, node.log.read_text()
+    last = node.log.read_text().splitlines()[-1]
+    assert last.startswith('orthanc-cluster: no connection to server at "127.0.0.1"' if way != "peer" else "orthanc-")
+    assert REASONS.get(way, 'password authentication failed for user "scram_user"') in last
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_log_holds_a_secret(nodes, secret):
+    assert all("PostgreSQL index" in node.log.read_text() for node in nodes.values())
+    assert not [name for name, node in nodes.items() if secret in node.log.read_text()]
+
+
+def test_a_missing_service_and_a_missing_database_are_told(tls_server, tmp_path):
+    def refused(uri):
+        options = {"MaximumConnectionRetries": 0}
+        with pytest.raises(AccessRefused) as raised:
+            Gate(settings_for(uri, postgresql=options)).wait_until_ready()
+        return str(raised.value)
+
+    assert 'database "none" does not exist' in refused(tls_server.uri("none"))
+    assert 'definition of service "none" not found' in refused("service=none")
+    nobody = tls_server.uri().replace("//orthanc:", "//nobody:")
+    assert 'no pg_hba.conf entry for host "127.0.0.1", user "nobody"' in refused(nobody)
