@@ -59,6 +59,7 @@ class _Lazy(click.Group):
     """Commands that live beside what they do are imported when they are asked for."""
 
     _elsewhere: ClassVar[dict[str, str]] = {
+        "check": "workers.check_command",
         "load": "workers.load.command",
         "prove": "workers.prove.command",
         "schema": "workers.schema_command",

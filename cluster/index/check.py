@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+import psycopg
+
 from cluster.database import Database, Row, queries
 from cluster.dicom.levels import Level
 from cluster.dicom.main_tags import normalise_identifier
@@ -103,24 +105,59 @@ def attachment_rows(database: Database, instances: Sequence[str]) -> list[Attach
     return [AttachmentRow(*row) for row in _read(database, "attachments", {"instances": list(instances)})]
 
 
-def inconsistencies(database: Database) -> list[str]:
-    """What the index says of itself and is not so, one sentence each: the statistics, and the last change.
+@dataclass(frozen=True, slots=True)
+class WrongTotal:
+    """A total that the index says of itself and that its tables do not bear out."""
 
-    The counter of changes may be ahead of the newest change, whose resource was deleted since, but neither behind it
-    nor ahead of every number ever drawn.
+    name: str
+    actual: int
+    stated: int | None
+
+
+def wrong_totals(database: Database) -> list[WrongTotal]:
+    """Statistics that differ from the tables, in one snapshot. Reads both tables as a whole.
 
     Raises:
         Transient, DatabaseRefused: as `Database.run`.
     """
-    found = [
-        f"statistics say {stated} {_STATISTICS[key]}, the tables {actual}"
+    return [
+        WrongTotal(_STATISTICS[key], actual, stated)
         for key, actual, stated in _read(database, "statistics", {})
         if stated != actual
     ]
+
+
+def correct_totals(database: Database) -> int:
+    """Make the statistics what the tables are, beside whoever writes; returns how many were wrong."""
+
+    def work(cursor: psycopg.Cursor[Row]) -> int:
+        cursor.execute(_SQL["correct_alone"])
+        return cursor.execute(_SQL["correct_statistics"]).rowcount
+
+    return database.run("correct_statistics", work)
+
+
+def wrong_last_change(database: Database) -> str | None:
+    """What is wrong with the counter of changes, in words; None if it is right.
+
+    It may be ahead of the newest change, whose resource was deleted since, but neither behind it nor ahead of every
+    number ever drawn.
+    """
     for newest, stated, drawn in _read(database, "last_change", {}):
         if stated is None or not newest <= stated <= drawn:
-            found.append(f"the last change is said to be {stated}; the newest is {newest}, the last drawn {drawn}")
-    return found
+            return f"the last change is said to be {stated}; the newest is {newest}, the last drawn {drawn}"
+    return None
+
+
+def inconsistencies(database: Database) -> list[str]:
+    """What the index says of itself and is not so, one sentence each: the statistics, and the last change.
+
+    Raises:
+        Transient, DatabaseRefused: as `Database.run`.
+    """
+    found = [f"statistics say {it.stated} {it.name}, the tables {it.actual}" for it in wrong_totals(database)]
+    last_change = wrong_last_change(database)
+    return [*found, last_change] if last_change else found
 
 
 def attachments_without_row(database: Database, uuids: Collection[str]) -> set[str]:

@@ -46,6 +46,30 @@ SELECT a.key, a.value::bigint,
   FROM actual a
  ORDER BY a.key
 
+-- correct_statistics --
+-- Appends what is missing, or too much, to the changes of the totals. Whoever writes in between changes tables and totals
+-- by the same, so the difference stays what it is.
+-- Locks: none that a writer would notice; call with the advisory lock, as two corrections would be one too many.
+WITH actual (key, value) AS (
+    SELECT s.key, coalesce(sum(CASE s.key WHEN 0 THEN a.compressedSize ELSE a.uncompressedSize END), 0)
+      FROM (VALUES (0), (1)) AS s (key) LEFT JOIN AttachedFiles a ON true
+     GROUP BY s.key
+    UNION ALL
+    SELECT t.level + 2, count(r.internalId)
+      FROM generate_series(0, 3) AS t (level) LEFT JOIN Resources r ON r.resourceType = t.level
+     GROUP BY t.level
+)
+INSERT INTO GlobalIntegersChanges (key, value)
+SELECT d.key, d.difference
+  FROM (SELECT a.key, a.value::bigint - ((SELECT g.value FROM GlobalIntegers g WHERE g.key = a.key)
+               + coalesce((SELECT sum(c.value) FROM GlobalIntegersChanges c WHERE c.key = a.key), 0))::bigint
+          FROM actual a) AS d (key, difference)
+ WHERE d.difference <> 0
+
+-- correct_alone --
+-- Locks: the advisory lock 4413, until commit.
+SELECT pg_advisory_xact_lock(4413)
+
 -- last_change --
 -- The newest change, the number that readers rely on, and the last number drawn.
 -- Locks: none.
