@@ -15,6 +15,13 @@ Those of the way of a deletion:
 
 ``resource_deleted``   the rows are gone for good, the files are there, nobody was told
 ``removals_claimed``   this process has taken files upon itself, and removed none
+
+Those of the way of a job that makes a file:
+
+``job_claimed``         the job is this worker's, nothing is done
+``job_file_added``      one more file is in the archive
+``job_output_durable``  the archive is on the medium, no row names it
+``job_ended``           the row names it, nobody was told
 """
 
 import os
@@ -26,7 +33,8 @@ from cluster.errors import ConfigurationError, DatabaseUnavailable
 
 INGEST = frozenset({"bytes_written", "bytes_durable", "rows_written", "rows_committed", "answered"})
 DELETION = frozenset({"resource_deleted", "removals_claimed"})
-NAMES = INGEST | DELETION
+JOBS = frozenset({"job_claimed", "job_file_added", "job_output_durable", "job_ended"})
+NAMES = INGEST | DELETION | JOBS
 
 _lock = threading.Lock()
 _armed: dict[str, tuple[str, int]] = {}

@@ -118,7 +118,9 @@ class _Command:
         self._unfinished = None
         self._console.print(table(progress, time.monotonic() - began))
         is_reported = self._report(job.job_id, progress, report)
-        return EXIT_DONE if is_reported and not progress.failed else EXIT_FAILED
+        if progress.canceled:
+            say(self._console, f"Canceled. POST /jobs/{job.job_id}/resubmit goes on with what is left.", _RED)
+        return EXIT_DONE if is_reported and not progress.failed and not progress.canceled else EXIT_FAILED
 
     def explain_resume(self) -> None:
         """How to go on, if the run ended early."""
@@ -159,7 +161,7 @@ class _Command:
         while True:
             asked = time.monotonic()
             progress = self._look(job_id, display, is_walked=True)
-            if progress.chunks_done == progress.chunks:
+            if progress.canceled or progress.chunks_done == progress.chunks:
                 return progress
             # The sums get dearer with the job; watching must not become the load.
             time.sleep(max(_POLL_SECONDS, 5 * (time.monotonic() - asked)))

@@ -78,6 +78,8 @@ class Progress:
     """Times that a worker began a chunk."""
     chunks_held: int
     """Chunks that a worker is at now."""
+    canceled: int = 0
+    """1 if somebody canceled the import."""
 
     @property
     def files_done(self) -> int:

@@ -62,6 +62,8 @@ class Settings(Options):
     maximum_patient_count: int = Field(default=0, ge=0, validation_alias="MaximumPatientCount")
     maximum_storage_mode: Literal["Recycle", "Reject"] = Field(default="Recycle", validation_alias="MaximumStorageMode")
     stable_age_seconds: int = Field(default=60, validation_alias="StableAge")
+    jobs_history_size: int = Field(default=10, ge=0, validation_alias="JobsHistorySize")
+    media_archive_size: int = Field(default=1, ge=0, validation_alias="MediaArchiveSize")
     user_metadata: UserMetadata = Field(default_factory=dict, validation_alias="UserMetadata")
     user_content_type: UserContentType = Field(default_factory=dict, validation_alias="UserContentType")
     dicom: DicomSettings = Field(default_factory=DicomSettings)

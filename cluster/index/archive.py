@@ -76,13 +76,27 @@ def archived_files(database: Database, public_ids: Sequence[str]) -> Iterator[Ar
         yield from _files(database, together, ids)
 
 
-def _read_series(database: Database, ids: list[str]) -> list[_Series]:
+def archive_size(database: Database, public_ids: Sequence[str]) -> tuple[int, int]:
+    """How many files an archive of these resources has, and of how many bytes; raises UnknownResource."""
+    ids = list(public_ids)
+    _refuse_unknown(database, ids)
+    ((files, size),) = database.run(
+        "archive_size", lambda cursor: cursor.execute(_SQL["size"], {"public_ids": ids}).fetchall(), read_only=True
+    )
+    return int(files), int(size)
+
+
+def _refuse_unknown(database: Database, ids: list[str]) -> None:
     known = database.run(
         "archive_known", lambda cursor: cursor.execute(_SQL["known"], {"public_ids": ids}).fetchall(), read_only=True
     )
     unknown = set(ids) - {public_id for (public_id,) in known}
     if unknown:
         raise UnknownResource(f"no resource {min(unknown)}")
+
+
+def _read_series(database: Database, ids: list[str]) -> list[_Series]:
+    _refuse_unknown(database, ids)
     rows = database.run(
         "archive_series", lambda cursor: cursor.execute(_SQL["series"], {"public_ids": ids}).fetchall(), read_only=True
     )

@@ -21,9 +21,10 @@ CLUSTER = (
     "cluster_recycling.sql",
     "cluster_stable.sql",
     "cluster_left_files.sql",
+    "cluster_jobs.sql",
 )
 
-CLUSTER_VERSION = 7
+CLUSTER_VERSION = 8
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 

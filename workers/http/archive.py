@@ -1,120 +1,114 @@
-"""ZIP archives of resources, streamed (interop/rest.md 6).
+"""ZIP archives of resources, and media with a DICOMDIR (interop/rest.md 6).
 
-They are made while they are sent and never stored: an asynchronous job that leaves one behind is not served. Neither
-are media: the records of a DICOMDIR point to each other, so all of them would have to be in memory.
+Whoever waits for one gets it while it is made, and nothing is stored. Asynchronously it is a job, which leaves a file.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cluster.dicom.levels import Level
-from cluster.index.archive import archived_files
-from cluster.index.attachments import Attachment
+from cluster.index.archive import archive_size
 from cluster.index.tree import exists
-from workers.http.answers import PooledStream
-from workers.http.errors import BAD_REQUEST, NOT_IMPLEMENTED, Refusal
+from cluster.jobs.registry import NewJob, Registry
+from workers.archives.kinds import entries
+from workers.archives.zip_stream import zip_stream
+from workers.http.answers import PooledStream, json_answer
+from workers.http.archive_requests import Kind, Order, order_of_body, order_of_query
 from workers.http.expanded import PATHS
-from workers.http.files import pieces
-from workers.http.handlers import Routes, reading, reading_json
+from workers.http.handlers import Handler, Routes, reading, reading_json
 from workers.http.levels import level_of
-from workers.http.parameters import refuse_unserved
 from workers.http.services import Services
-from workers.http.zip_stream import zip_stream
 
-_UNSERVED = ("transcode", "lossy-quality")
-_UNSERVED_FIELDS = ("Transcode", "LossyQuality", "Utf8")
-_UNSAFE_IN_NAME = re.compile(r"[^ !#-\[\]-~]")
+ZIP_TYPE = "application/zip"
 
 
-def get_archive(services: Services, request: Request) -> Response:
+def get_resource(kind: Kind, services: Services, request: Request) -> Response:
     """A patient, study or series."""
     services.require_ready()
-    refuse_unserved(request, _UNSERVED)
-    return _archive_of_path(services, request, request.query_params.get("filename", ""))
+    public_id = request.path_params["id"]
+    order = order_of_query(request, kind, [public_id], f"{public_id}.zip", extended=False)
+    return _of_path(services, request, order)
 
 
-def post_archive(services: Services, request: Request, body: Any) -> Response:
+def post_resource(kind: Kind, services: Services, request: Request, body: Any) -> Response:
     """The same with its options in a body."""
-    options = _options(body)
-    return _archive_of_path(services, request, options.get("Filename", ""))
+    public_id = request.path_params["id"]
+    return _of_path(services, request, order_of_body(body, kind, [public_id], f"{public_id}.zip", extended=False))
 
 
-def get_create_archive(services: Services, request: Request) -> Response:
+def get_any(kind: Kind, extended: bool, services: Services, request: Request) -> Response:
     """Any resources, named by the parameter `resources`."""
     services.require_ready()
-    refuse_unserved(request, _UNSERVED)
     ids = [public_id for public_id in request.query_params.get("resources", "").split(",") if public_id]
-    return _archive(services, ids, request.query_params.get("filename", ""))
+    return _archive(services, order_of_query(request, kind, ids, "Archive.zip", extended=extended))
 
 
-def post_create_archive(services: Services, request: Request, body: Any) -> Response:
-    """Any resources: an array of ids, or an object with one in `Resources`."""
-    options: dict[str, Any] = {"Resources": body} if isinstance(body, list) else _options(body)
-    ids = options.get("Resources")
-    if not isinstance(ids, list) or not all(isinstance(public_id, str) for public_id in ids):
-        raise Refusal(BAD_REQUEST, "'Resources' must be an array of ids")
-    if any("\0" in public_id or not public_id.isascii() for public_id in ids):
-        raise Refusal(BAD_REQUEST, "'Resources' has what is no id")
-    return _archive(services, ids, options.get("Filename", ""))
+def post_any(kind: Kind, extended: bool, services: Services, request: Request, body: Any) -> Response:
+    """Any resources, named in the body."""
+    return _archive(services, order_of_body(body, kind, None, "Archive.zip", extended=extended))
 
 
-def media(services: Services, request: Request) -> Response:
-    """Refused: see above."""
-    raise Refusal(NOT_IMPLEMENTED, "media with a DICOMDIR are not served by this version; '/archive' is")
-
-
-def _archive_of_path(services: Services, request: Request, filename: str) -> Response:
-    public_id = request.path_params["id"]
-    if not exists(services.database, level_of(request), public_id):
+def _of_path(services: Services, request: Request, order: Order) -> Response:
+    if not exists(services.database, level_of(request), request.path_params["id"]):
         return Response(status_code=404)
-    return _archive(services, [public_id], filename or f"{public_id}.zip")
+    return _archive(services, order)
 
 
-def _options(body: Any) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise Refusal(BAD_REQUEST, "the body must be a JSON object")
-    if body.get("Asynchronous") not in (None, False) or body.get("Synchronous") not in (None, True):
-        raise Refusal(NOT_IMPLEMENTED, "archives are made synchronously only in this version")
-    for name in _UNSERVED_FIELDS:
-        if body.get(name):
-            raise Refusal(NOT_IMPLEMENTED, f"the field '{name}' is not served by this version")
-    if not isinstance(body.get("Filename", ""), str):
-        raise Refusal(BAD_REQUEST, "'Filename' must be text")
-    return body
-
-
-def _archive(services: Services, ids: Sequence[str], filename: str) -> Response:
-    name = _UNSAFE_IN_NAME.sub("_", filename or "Archive.zip")
+def _archive(services: Services, order: Order) -> Response:
+    if order.is_asynchronous:
+        return _submitted(services, order)
     return PooledStream.begun(
         services.reads,
-        zip_stream(_contents(services, ids)),
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        media_type="application/zip",
+        zip_stream(entries(services.database, services.storage, order.wanted)),
+        headers=disposition(order.wanted.file_name),
+        media_type=ZIP_TYPE,
     )
 
 
-def _contents(services: Services, ids: Sequence[str]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
-    for path, attachment in archived_files(services.database, ids):
-        yield path, attachment.size, _content(services, attachment)
-
-
-def _content(services: Services, attachment: Attachment) -> Iterator[bytes]:
-    with services.storage.open(attachment.uuid) as file:
-        yield from pieces(file, attachment, 0, attachment.size)
-
-
-_LEVELS = (Level.PATIENT, Level.STUDY, Level.SERIES)
-
-ROUTES: Routes = (
-    {
-        f"/{PATHS[level]}/{{id}}/archive": {"GET": reading(get_archive), "POST": reading_json(post_archive)}
-        for level in _LEVELS
+def _submitted(services: Services, order: Order) -> Response:
+    files, size = archive_size(services.database, order.wanted.resources)
+    job_id = uuid.uuid4()
+    content = {
+        "Description": "REST API",
+        "InstancesCount": files,
+        "UncompressedSize": str(size),
+        "UncompressedSizeMB": size >> 20,
+        "ArchiveSize": "0",
+        "ArchiveSizeMB": 0,
     }
-    | {f"/{PATHS[level]}/{{id}}/media": {"GET": reading(media), "POST": reading(media)} for level in _LEVELS}
-    | {"/tools/create-archive": {"GET": reading(get_create_archive), "POST": reading_json(post_create_archive)}}
-    | {f"/tools/create-media{kind}": {"GET": reading(media), "POST": reading(media)} for kind in ("", "-extended")}
+    task = {"archive": order.wanted.to_json(), "files": files}
+    registry = Registry(services.database)
+    registry.create(NewJob(job_id, order.wanted.kind, order.priority, task, content, order.user_data))
+    services.waker.for_job()
+    return json_answer({"ID": str(job_id), "Path": f"/jobs/{job_id}"})
+
+
+def disposition(file_name: str) -> Mapping[str, str]:
+    """The header that names the file; `file_name` is safe."""
+    return {"Content-Disposition": f'attachment; filename="{file_name}"'}
+
+
+def _methods(get: Any, post: Any) -> Mapping[str, Handler]:
+    return {"GET": reading(get), "POST": reading_json(post)}
+
+
+_KINDS: tuple[tuple[Kind, str], ...] = (("Archive", "archive"), ("Media", "media"))
+_ANY: tuple[tuple[Kind, bool, str], ...] = (
+    ("Archive", False, "create-archive"),
+    ("Media", False, "create-media"),
+    ("Media", True, "create-media-extended"),
 )
+
+ROUTES: Routes = {
+    f"/{PATHS[level]}/{{id}}/{name}": _methods(partial(get_resource, kind), partial(post_resource, kind))
+    for level in (Level.PATIENT, Level.STUDY, Level.SERIES)
+    for kind, name in _KINDS
+} | {
+    f"/tools/{name}": _methods(partial(get_any, kind, extended), partial(post_any, kind, extended))
+    for kind, extended, name in _ANY
+}

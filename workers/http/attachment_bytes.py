@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from cluster.errors import UnknownResource
 from cluster.index.attached_files import AttachedFile, Slot, read_attachment
+from workers.archives.content import pieces, stored_pieces
 from workers.http.answers import PooledStream
 from workers.http.errors import BAD_REQUEST, Refusal
-from workers.http.files import pieces, stored_pieces
 from workers.http.ranges import wanted_range
 from workers.http.revisions import etag, not_modified
 from workers.http.services import Services

@@ -1,16 +1,11 @@
 """GET /instances/{id}/file (interop/rest.md 4; ranges: `ranges.py`)."""
 
-from collections.abc import Iterator
-from typing import BinaryIO
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cluster.errors import StorageFailed
-from cluster.index.attachments import Attachment, Compression, dicom_attachment
-from cluster.storage.zlib_form import PIECE_BYTES, inflated
+from cluster.index.attachments import Compression, dicom_attachment
+from workers.archives.content import pieces
 from workers.http.answers import PooledStream
-from workers.http.errors import NOT_IMPLEMENTED, Refusal
 from workers.http.parameters import refuse_unserved
 from workers.http.ranges import wanted_range
 from workers.http.services import Services
@@ -44,38 +39,3 @@ def get_file(services: Services, request: Request) -> Response:
     except BaseException:
         file.close()
         raise
-
-
-def pieces(file: BinaryIO, attachment: Attachment, start: int, stop: int) -> Iterator[bytes]:
-    """The uncompressed bytes of an attachment from `start` to `stop`. Raises StorageFailed."""
-    match attachment.compression:
-        case Compression.NONE:
-            yield from stored_pieces(file, attachment, start, stop)
-        case Compression.ZLIB_WITH_SIZE:
-            yield from _cut(inflated(file, attachment.size, attachment.uuid), start, stop)
-        case other:
-            raise Refusal(NOT_IMPLEMENTED, f"attachments of compression type {other} are not served")
-
-
-def stored_pieces(file: BinaryIO, attachment: Attachment, start: int, stop: int) -> Iterator[bytes]:
-    """The bytes of an attachment as they are stored, from `start` to `stop`. Raises StorageFailed."""
-    file.seek(start)
-    left = stop - start
-    while left > 0:
-        piece = file.read(min(PIECE_BYTES, left))
-        if not piece:
-            raise StorageFailed(f"attachment {attachment.uuid} is shorter than the index says")
-        left -= len(piece)
-        yield piece
-
-
-def _cut(content: Iterator[bytes], start: int, stop: int) -> Iterator[bytes]:
-    skipped, left = start, stop - start
-    for piece in content:
-        part = piece[skipped : skipped + left]
-        skipped = max(skipped - len(piece), 0)
-        left -= len(part)
-        if part:
-            yield part
-        if left == 0:
-            return

@@ -19,6 +19,7 @@ from cluster.storage.area import StorageArea
 from workers.http.application import application
 from workers.http.change_feed import ChangeFeed
 from workers.http.services import Services
+from workers.tasks.waker import Waker
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ class HttpServer:
         """
         self._settings = settings
         feed = ChangeFeed(functools.partial(changes_since, database))
-        self._services = Services(settings, intake, database, storage, readiness, metrics, started, feed, reset)
+        waker = Waker(settings)
+        self._services = Services(settings, intake, database, storage, readiness, metrics, started, feed, reset, waker)
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None

@@ -10,6 +10,7 @@ from cluster.ingest.intake import Intake
 from cluster.storage.area import StorageArea
 from workers.http.change_feed import ChangeFeed
 from workers.http.threads import ThreadPool
+from workers.tasks.waker import Waker
 
 # An upload spends its life waiting: for the sender's bytes, then for the commit that it shares with others.
 UPLOAD_THREADS = 32
@@ -42,6 +43,8 @@ class Services:
     """New changes for those who wait for them."""
     reset: Callable[[], None]
     """Asks for this node to begin anew; returns at once."""
+    waker: Waker
+    """Wakes workers up for new jobs; returns at once."""
     uploads: ThreadPool = field(default_factory=lambda: ThreadPool("upload", UPLOAD_THREADS, UPLOADS_WAITING))
     reads: ThreadPool = field(default_factory=lambda: ThreadPool("read", READ_THREADS, READS_WAITING))
     writes: ThreadPool = field(default_factory=lambda: ThreadPool("write", WRITE_THREADS, WRITES_WAITING))

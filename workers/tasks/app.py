@@ -1,6 +1,7 @@
 """The Celery application: which tasks there are and how messages are handled.
 
-A message is a wake-up call and nothing more: it names a chunk in PostgreSQL, may be lost, late or delivered twice.
+A message is a wake-up call and nothing more: it names at most a chunk in PostgreSQL, may be lost, late or delivered
+twice.
 """
 
 import logging
@@ -11,9 +12,11 @@ from celery import Celery, signals
 
 from cluster.bulk.ledger import Ledger, Pace
 from cluster.config import Settings
-from cluster.errors import Transient
+from cluster.errors import ClusterError, Transient
+from cluster.jobs.work import JobPace
 from workers.tasks.chunks import ChunkWorker
-from workers.tasks.messages import IMPORT_CHUNK, QUEUE, SWEEP, dispatch
+from workers.tasks.jobs import JobWorker
+from workers.tasks.messages import IMPORT_CHUNK, QUEUE, SWEEP, WORK_ON_JOBS, dispatch, wake_for_jobs
 from workers.tasks.transport import use_for_redis
 
 _LOG = logging.getLogger(__name__)
@@ -22,12 +25,17 @@ _LOG = logging.getLogger(__name__)
 VISIBILITY_TIMEOUT_SECONDS = 300
 
 
-def make_app(settings: Settings, pace: Pace | None = None) -> Celery:
+# Jobs for which a sweep wakes somebody up; each worker that ends one wakes the next.
+_WOKEN_AT_A_TIME = 8
+
+
+def make_app(settings: Settings, pace: Pace | None = None, job_pace: JobPace | None = None) -> Celery:
     """The application for senders and workers alike; connects to nothing."""
     use_for_redis()
     app = Celery("orthanc-cluster", broker=settings.cluster.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(_configuration())
     worker = ChunkWorker(settings, pace or Pace())
+    jobs = JobWorker(settings, worker, job_pace)
 
     @app.task(name=IMPORT_CHUNK)  # type: ignore[untyped-decorator, unused-ignore]
     def import_chunk(job_id: str, chunk: int) -> None:
@@ -36,9 +44,23 @@ def make_app(settings: Settings, pace: Pace | None = None) -> Celery:
             # A finished chunk makes room for another.
             _dispatch(app, ledger)
 
+    @app.task(name=WORK_ON_JOBS)  # type: ignore[untyped-decorator, unused-ignore]
+    def work_on_jobs() -> None:
+        try:
+            if jobs.work():
+                _tidy(jobs)
+                wake_for_jobs(app, min(jobs.due(), 1))
+        except Transient as error:
+            _LOG.warning("jobs will be looked for later: %s", error)
+
     @app.task(name=SWEEP)  # type: ignore[untyped-decorator, unused-ignore]
     def sweep() -> None:
         _dispatch(app, worker.ledger())
+        _tidy(jobs)
+        try:
+            wake_for_jobs(app, min(jobs.due(), _WOKEN_AT_A_TIME))
+        except Transient as error:
+            _LOG.warning("messages for unfinished jobs will be sent later: %s", error)
 
     def open_process(**_: Any) -> None:
         worker.open()
@@ -57,6 +79,13 @@ def _dispatch(app: Celery, ledger: Ledger) -> None:
         dispatch(app, ledger)
     except Transient as error:
         _LOG.warning("messages for unfinished imports will be sent later: %s", error)
+
+
+def _tidy(jobs: JobWorker) -> None:
+    try:
+        jobs.tidy()
+    except ClusterError as error:
+        _LOG.warning("the history of jobs will be tidied up later: %s", error)
 
 
 def _configuration() -> dict[str, Any]:

@@ -80,7 +80,11 @@ class ChunkWorker:
             if not ledger.complete(job_id, chunk, holder, outcome):
                 raise _LeaseLostError
         except _LeaseLostError:
-            _LOG.warning("chunk %d of import %s took longer than its lease and is somebody else's", chunk, job_id)
+            _LOG.warning(
+                "chunk %d of import %s was taken back: paused, canceled, or it took longer than its lease",
+                chunk,
+                job_id,
+            )
             return None
         except Transient as error:
             _LOG.warning("chunk %d of import %s will be tried again: %s", chunk, job_id, error)
@@ -98,8 +102,8 @@ class _Lease:
         self._renewed = time.monotonic()
 
     def keep(self) -> None:
-        """Renew when a third of the lease has passed; raises _LeaseLostError."""
-        if time.monotonic() - self._renewed > self._ledger.pace.lease_seconds / 3:
+        """Renew about once a second, which is how long a pause or a cancellation takes; raises _LeaseLostError."""
+        if time.monotonic() - self._renewed > min(self._ledger.pace.lease_seconds / 3, 1):
             if not self._ledger.renew(*self._chunk):
                 raise _LeaseLostError
             self._renewed = time.monotonic()

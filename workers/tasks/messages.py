@@ -9,8 +9,14 @@ from cluster.bulk.ledger import ChunkId, Ledger
 from cluster.errors import BrokerUnavailable
 
 QUEUE = "orthanc-cluster"
+JOBS_QUEUE = "orthanc-cluster-jobs"
+"""For what somebody waits for: never behind the chunks of an import."""
+
 IMPORT_CHUNK = "orthanc_cluster.import_chunk"
 SWEEP = "orthanc_cluster.sweep"
+WORK_ON_JOBS = "orthanc_cluster.work_on_jobs"
+
+_WAKE_UP_EXPIRES_SECONDS = 600
 
 
 def dispatch(app: Celery, ledger: Ledger) -> None:
@@ -38,7 +44,19 @@ def ask_for_sweep(app: Celery, expires_seconds: float) -> None:
     Expires, so that sweeps do not gather while no worker runs.
     """
     try:
-        app.send_task(SWEEP, expires=expires_seconds, ignore_result=True, retry=False)
+        app.send_task(SWEEP, queue=JOBS_QUEUE, expires=expires_seconds, ignore_result=True, retry=False)
+    except (OperationalError, OSError) as error:
+        raise BrokerUnavailable(f"{broker_address(app)}: {error}") from error
+
+
+def wake_for_jobs(app: Celery, workers: int = 1) -> None:
+    """Have so many workers look for a job; raises BrokerUnavailable.
+
+    A message names none: who gets it takes the job that matters most by then.
+    """
+    try:
+        for _ in range(workers):
+            app.send_task(WORK_ON_JOBS, queue=JOBS_QUEUE, expires=_WAKE_UP_EXPIRES_SECONDS, ignore_result=True)
     except (OperationalError, OSError) as error:
         raise BrokerUnavailable(f"{broker_address(app)}: {error}") from error
 

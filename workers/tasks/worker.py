@@ -8,26 +8,29 @@ from celery import Celery, bootsteps
 from cluster.bulk.ledger import Pace
 from cluster.config import Settings
 from cluster.errors import BrokerUnavailable
+from cluster.jobs.work import JobPace
 from workers.tasks.app import make_app
-from workers.tasks.messages import QUEUE, ask_for_sweep
+from workers.tasks.messages import JOBS_QUEUE, QUEUE, ask_for_sweep
 
 _LOG = logging.getLogger(__name__)
 
 
-def run_worker(settings: Settings, *, processes: int = 2, pace: Pace | None = None) -> int:
-    """Work until SIGTERM or SIGINT, which let the chunks in hand finish; the exit status.
+def run_worker(
+    settings: Settings, *, processes: int = 2, pace: Pace | None = None, job_pace: JobPace | None = None
+) -> int:
+    """Work until SIGTERM or SIGINT, which let the chunks and jobs in hand finish; the exit status.
 
     The caller has waited until the database is ready. A broker that is away, now or later, is waited for.
     """
     pace = pace or Pace()
-    app = make_app(settings, pace)
+    app = make_app(settings, pace, job_pace)
     app.steps["worker"].add(_sweeper(pace.sweep_seconds))
     worker = app.Worker(
         hostname=f"{settings.cluster.node_name}-import",
         quiet=True,  # no banner
         pool="prefork",
         concurrency=processes,
-        queues=[QUEUE],
+        queues=[JOBS_QUEUE, QUEUE],
         loglevel=logging.getLogger().getEffectiveLevel(),
         # Workers need not know each other: the ledger knows who has what.
         without_gossip=True,
@@ -60,4 +63,4 @@ def _ask(app: Celery, seconds: float) -> None:
     try:
         ask_for_sweep(app, expires_seconds=seconds)
     except BrokerUnavailable as error:
-        _LOG.warning("no sweep for unfinished imports now: %s", error)
+        _LOG.warning("no sweep for unfinished imports and jobs now: %s", error)

@@ -60,11 +60,14 @@ RETURNING chunks.job_id, chunks.chunk
 -- Again: its worker is gone, or nobody has claimed it after a time that doubles with each message.
 -- First: while fewer than the window are on their way, so that no message grows old in the queue; the lowest chunk of
 -- each job goes first, so that a small import does not wait for a large one.
+-- Nothing of an import that is paused or canceled.
 -- Locks: the rows of these chunks; rows that another session works on are left to it.
-WITH again AS (
+WITH stopped AS (
+    SELECT job_id FROM cluster.import_jobs WHERE paused_at IS NOT NULL OR canceled_at IS NOT NULL
+), again AS (
     SELECT job_id, chunk
       FROM cluster.import_chunks
-     WHERE done_at IS NULL AND sent_at IS NOT NULL
+     WHERE done_at IS NULL AND sent_at IS NOT NULL AND job_id NOT IN (SELECT job_id FROM stopped)
        AND (lease_until IS NULL OR lease_until < clock_timestamp())
        AND (sent_at < lease_until
             OR sent_at < clock_timestamp() - %(resend)s::interval * 2 ^ (least(sends, 10) - 1))
@@ -72,10 +75,11 @@ WITH again AS (
 ), first AS (
     SELECT job_id, chunk
       FROM cluster.import_chunks
-     WHERE done_at IS NULL AND sent_at IS NULL
+     WHERE done_at IS NULL AND sent_at IS NULL AND job_id NOT IN (SELECT job_id FROM stopped)
      ORDER BY chunk, job_id
      LIMIT greatest(0, %(window)s - (SELECT count(*) FROM cluster.import_chunks
-                                      WHERE done_at IS NULL AND sent_at IS NOT NULL))
+                                      WHERE done_at IS NULL AND sent_at IS NOT NULL
+                                        AND job_id NOT IN (SELECT job_id FROM stopped)))
        FOR UPDATE SKIP LOCKED
 )
 UPDATE cluster.import_chunks AS chunks
@@ -93,21 +97,25 @@ UPDATE cluster.import_chunks
    AND (lease_until IS NULL OR lease_until < clock_timestamp())
 
 -- claim --
--- Purpose: exactly one worker gets the files of a chunk that is nobody's; the same worker gets them again, so that a
+-- Purpose: exactly one worker gets the files of a chunk that is nobody's, unless the import is paused or canceled; the same worker gets them again, so that a
 -- lost answer can be asked for again.
 -- Locks: the row of the chunk.
 UPDATE cluster.import_chunks
    SET lease_holder = %(holder)s, lease_until = clock_timestamp() + %(lease)s::interval, attempts = attempts + 1
  WHERE job_id = %(job_id)s AND chunk = %(chunk)s AND done_at IS NULL
    AND (lease_until IS NULL OR lease_until < clock_timestamp() OR lease_holder = %(holder)s)
+   AND NOT EXISTS (SELECT FROM cluster.import_jobs j WHERE j.job_id = %(job_id)s
+                      AND (j.paused_at IS NOT NULL OR j.canceled_at IS NOT NULL))
 RETURNING files
 
 -- renew --
--- Purpose: a longer lease for its holder; also when it has ended and nobody came.
+-- Purpose: a longer lease for its holder; also when it has ended and nobody came. None if the import was stopped.
 -- Locks: the row of the chunk.
 UPDATE cluster.import_chunks
    SET lease_until = clock_timestamp() + %(lease)s::interval
  WHERE job_id = %(job_id)s AND chunk = %(chunk)s AND done_at IS NULL AND lease_holder = %(holder)s
+   AND NOT EXISTS (SELECT FROM cluster.import_jobs j WHERE j.job_id = %(job_id)s
+                      AND (j.paused_at IS NOT NULL OR j.canceled_at IS NOT NULL))
 RETURNING chunk
 
 -- complete --
@@ -124,7 +132,8 @@ SELECT count(*), count(done_at), coalesce(sum(file_count), 0),
        coalesce(sum(stored), 0), coalesce(sum(already_stored), 0),
        coalesce(sum(not_dicom), 0), coalesce(sum(failed), 0),
        coalesce(sum(attempts), 0),
-       count(*) FILTER (WHERE done_at IS NULL AND lease_until > clock_timestamp())
+       count(*) FILTER (WHERE done_at IS NULL AND lease_until > clock_timestamp()),
+       (SELECT count(*) FROM cluster.import_jobs WHERE job_id = %(job_id)s AND canceled_at IS NOT NULL)
   FROM cluster.import_chunks
  WHERE job_id = %(job_id)s
 

@@ -60,3 +60,15 @@ SELECT r.parentId, r.internalId, r.publicId, m.value,
    AND (r.parentId <> ALL (%(single_series)s::bigint[]) OR r.publicId = ANY (%(public_ids)s::text[]))
  ORDER BY r.parentId, r.internalId
  LIMIT %(limit)s
+
+-- size --
+-- Instances at or below some resources, each once, and the bytes of their files.
+-- Locks: none that a writer would notice.
+WITH RECURSIVE below (id, level) AS (
+    SELECT r.internalId, r.resourceType FROM Resources r WHERE r.publicId = ANY (%(public_ids)s::text[])
+     UNION
+    SELECT c.internalId, c.resourceType FROM below b JOIN Resources c ON c.parentId = b.id
+)
+SELECT count(*), coalesce(sum(a.uncompressedSize), 0)
+  FROM below b JOIN AttachedFiles a ON a.id = b.id AND a.fileType = 1
+ WHERE b.level = 3

@@ -16,6 +16,9 @@ PIECE_BYTES = 256 * 1024
 _ZIP64_BYTES = 2**31
 """A file that might reach this needs longer fields."""
 
+ZipEntry = tuple[str, int, Iterable[bytes]]
+"""Path, size in bytes, pieces of the content."""
+
 
 class _Sink(RawIOBase):
     """Where zipfile writes to; not seekable."""
@@ -44,7 +47,7 @@ class _Sink(RawIOBase):
         return taken
 
 
-def zip_stream(files: Iterable[tuple[str, int, Iterable[bytes]]]) -> Iterator[bytes]:
+def zip_stream(files: Iterable[ZipEntry]) -> Iterator[bytes]:
     """The archive of files that are given by path, size and pieces of their content, which are asked for in order."""
     sink = _Sink()
     now = gmtime()[:6]
