@@ -135,10 +135,10 @@ def ingest(
 
 @_group.command()
 @_configuration_options
-@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Files taken in at a time.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Jobs and files at a time.")
 @click.option("--verbose", is_flag=True, help="Log more.")
 def worker(settings: Settings, processes: int, verbose: bool) -> None:
-    """Run one Celery worker: bulk imports."""
+    """Run one Celery worker: jobs, bulk imports."""
     from cluster.coordinator.gate import Gate
     from workers.logs import log_configuration, set_up_logging
     from workers.tasks.worker import run_worker
