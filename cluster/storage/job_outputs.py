@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cluster.errors import StorageFailed, UnknownResource
-from cluster.storage.filesystem import _as_storage_errors
+from cluster.storage.filesystem import storage_errors
 
 FOLDER = "cluster-jobs"
 
@@ -35,7 +35,7 @@ class JobOutputs:
         """
         path = self._path(name)
         try:
-            with _as_storage_errors(path):
+            with storage_errors(path):
                 self._folder.mkdir(parents=True, exist_ok=True)
                 with path.open("xb") as file:
                     yield file
@@ -73,7 +73,7 @@ class JobOutputs:
         gone = set(names) - live(names) if names else set()
         for name in gone:
             path = self._path(name)
-            with _as_storage_errors(path):
+            with storage_errors(path):
                 path.unlink(missing_ok=True)
         return len(gone)
 
