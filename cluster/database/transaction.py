@@ -3,8 +3,8 @@
 Invariants:
 
 * A unit of work runs entirely or not at all, and it is handed nothing of an earlier attempt.
-* Only Transient errors lead to another attempt; attempts and time are both bounded, and pauses are jittered so that
-  losers of one conflict do not meet again.
+* Only Transient errors lead to another attempt. Time is bounded, and so are attempts unless another transaction was in
+  the way: who loses a conflict may win the next one. Pauses are jittered so that losers do not meet again.
 * Loss of the connection once COMMIT was sent is CommitUnknown. It is replayed like the others (public ids make that
   safe) but if it is the last word the caller must not assume that nothing happened.
 """
@@ -18,6 +18,7 @@ import psycopg
 import tenacity
 from psycopg import sql
 from psycopg.rows import TupleRow
+from tenacity.stop import stop_base
 
 from cluster import telemetry
 from cluster.config import PostgreSQLSettings
@@ -30,6 +31,7 @@ from cluster.errors import (
     CommitUnknown,
     DatabaseUnavailable,
     ReadOnlyServer,
+    SerializationConflict,
     Transient,
 )
 from cluster.failpoints import failpoint
@@ -39,6 +41,10 @@ Row = TupleRow
 _LOG = logging.getLogger(__name__)
 
 _ISOLATION: dict[str, LiteralString] = {"ReadCommitted": "READ COMMITTED", "Serializable": "SERIALIZABLE"}
+_ISOLATION_OF_READERS: dict[str, LiteralString] = {
+    "READ COMMITTED": "READ COMMITTED",
+    "SERIALIZABLE": "REPEATABLE READ",
+}
 _LOCK_TIMEOUT = "10s"
 _AWAY = (DatabaseUnavailable, AccessRefused, ReadOnlyServer)
 
@@ -68,10 +74,14 @@ class Database:
         *,
         read_only: bool = False,
         beside: Accompanying = ALONE,
+        turns: LiteralString | None = None,
     ) -> T:
         """Begin, do `work` with a cursor, commit; again from the beginning when a Transient error says so.
 
-        `beside` is done in the same transaction, around the work.
+        Args:
+            beside: done in the same transaction, around the work.
+            turns: a table; those who name it go one at a time under Serializable. They have to do so from before their
+                snapshot on, or each would fail that waited: a lock taken by a query comes too late.
 
         Raises:
             Transient: attempts or time were used up; the last error. CommitUnknown if it may have happened.
@@ -80,7 +90,7 @@ class Database:
 
         def attempt(connection: PooledConnection) -> T:
             with connection.cursor() as cursor:
-                self._begin(cursor, read_only)
+                self._begin(cursor, read_only, turns)
                 try:
                     beside.do_first(cursor)
                     result = work(cursor)
@@ -93,7 +103,15 @@ class Database:
 
         return self._replay(name, attempt)
 
-    def call(self, name: str, statement: LiteralString, values: Any, beside: Accompanying = ALONE) -> list[Row]:
+    def call(
+        self,
+        name: str,
+        statement: LiteralString,
+        values: Any,
+        beside: Accompanying = ALONE,
+        *,
+        turns: LiteralString | None = None,
+    ) -> list[Row]:
         """One statement as a whole transaction in one round trip.
 
         It has to bring its own search_path and lock_timeout, as the functions in schema `cluster` do: where the
@@ -109,7 +127,7 @@ class Database:
                 if not beside and connection.default_isolation == self._isolation.lower():
                     return connection.execute(statement, values).fetchall()
                 with connection.pipeline(), connection.cursor() as begin, connection.cursor() as cursor:
-                    self._begin(begin, read_only=False)
+                    self._begin(begin, read_only=False, turns=turns)
                     beside.do_first(begin)
                     cursor.execute(statement, values)
                     beside.do_last(begin)
@@ -121,12 +139,20 @@ class Database:
 
         return self._replay(name, attempt)
 
-    def _begin(self, cursor: psycopg.Cursor[Row], read_only: bool) -> None:
+    def _begin(self, cursor: psycopg.Cursor[Row], read_only: bool, turns: LiteralString | None) -> None:
         access: LiteralString = "READ ONLY" if read_only else "READ WRITE"
-        cursor.execute(sql.SQL("BEGIN ISOLATION LEVEL {} {}").format(sql.SQL(self._isolation), sql.SQL(access)))
+        # One snapshot is all that a reader needs. As a serializable transaction it would make writers fail.
+        isolation = _ISOLATION_OF_READERS[self._isolation] if read_only else self._isolation
+        cursor.execute(sql.SQL("BEGIN ISOLATION LEVEL {} {}").format(sql.SQL(isolation), sql.SQL(access)))
+        if turns is not None and self._isolation == _ISOLATION["Serializable"]:
+            # Neither of the two takes the snapshot.
+            cursor.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
+            cursor.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(sql.Identifier(*turns.split("."))))
         # Local to the transaction: a session setting would leak to others behind PgBouncer.
         cursor.execute(
-            "SELECT set_config('search_path', quote_ident(%s), true), set_config('lock_timeout', %s, true)",
+            "SELECT set_config('search_path', quote_ident(%s), true), set_config('lock_timeout', %s, true),"
+            # No statement of ours runs for as long as compiling it takes.
+            " set_config('jit', 'off', true)",
             (self.schema_name, _LOCK_TIMEOUT),
         )
 
@@ -169,7 +195,7 @@ class Database:
 
         replay = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
-            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_after_delay(self._time_budget_seconds),
+            stop=_TooManyFailures(self._attempts) | tenacity.stop_after_delay(self._time_budget_seconds),
             wait=tenacity.wait_random_exponential(multiplier=0.02, max=1.0),
             before_sleep=count,
             reraise=True,
@@ -184,6 +210,18 @@ class Database:
             raise
         finally:
             telemetry.transaction_seconds.labels(name).observe(time.monotonic() - started)
+
+
+class _TooManyFailures(stop_base):
+    """Says stop after so many attempts that failed otherwise than by a conflict of transactions."""
+
+    def __init__(self, maximum: int) -> None:
+        self._left = maximum
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        self._left -= not isinstance(error, SerializationConflict)
+        return self._left <= 0
 
 
 def sqlstate_of(error: BaseException | None) -> str:

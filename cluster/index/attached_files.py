@@ -118,7 +118,7 @@ def put_attachment(
         log_change(cursor, ChangeType.UPDATED_ATTACHMENT, slot.level, resource)
         return Version(revision, new.md5)
 
-    return database.run("put_attachment", work, beside=beside)
+    return database.run("put_attachment", work, beside=beside, turns=limits.turns)
 
 
 def exchange_attachment(

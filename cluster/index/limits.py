@@ -1,6 +1,7 @@
 """Limits of the archive, which hold for all nodes together (interop/ingest.md 6; schema/sql/cluster_recycling.sql)."""
 
 from dataclasses import dataclass
+from typing import LiteralString
 
 from cluster.config import Settings
 
@@ -30,6 +31,11 @@ class Limits:
     def is_set(self) -> bool:
         """Whether there is any limit; without one nobody waits for anybody."""
         return self.maximum_size > 0 or self.maximum_patients > 0
+
+    @property
+    def turns(self) -> LiteralString | None:
+        """The table by which those who add something to a limited archive take turns (`Database.run`)."""
+        return "cluster.recycling_queue" if self.is_set else None
 
     def values(self) -> dict[str, int | bool]:
         """Parameters of the functions that keep the limits."""

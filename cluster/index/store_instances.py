@@ -69,7 +69,8 @@ def store_instances(
         values |= limits.values()
     outcomes: dict[str, str] = {}
     removed: list[str] = []
-    for outcome, name in database.call(name_of_call, _SQL[name_of_call], values, beside):
+    statement = _SQL[name_of_call]
+    for outcome, name in database.call(name_of_call, statement, values, beside, turns=limits.turns):
         if outcome == "Removed":
             removed.append(name)
         else:

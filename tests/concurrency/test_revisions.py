@@ -7,13 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.concurrency.test_deletes import (
+from tests.concurrency.conftest import (
     StartNodes,
     assert_all_exact,
     client_of,
-    connection,  # noqa: F401 - fixtures
     instance_file,
-    start_nodes,  # noqa: F401
 )
 
 WRITERS, WRITES = 16, 6
@@ -22,8 +20,8 @@ WRITERS, WRITES = 16, 6
 @pytest.mark.parametrize("mode", ["ReadCommitted", "Serializable"])
 @pytest.mark.parametrize("kind", ["metadata", "attachments"])
 def test_sixteen_writers_with_if_match(
-    start_nodes: StartNodes,  # noqa: F811
-    connection: psycopg.Connection,  # noqa: F811
+    start_nodes: StartNodes,
+    connection: psycopg.Connection,
     database_uri: str,
     storage_directory: Path,
     kind: str,

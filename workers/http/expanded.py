@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from cluster.config import Settings
 from cluster.dicom.levels import Level
 from cluster.dicom.main_tags import MAIN_TAGS, Tag
 from cluster.dicom.tag_names import hexadecimal, is_known, keyword_of
 from cluster.index.enumerations import MetadataType
-from cluster.index.metadata_names import metadata_name
 from cluster.index.resources import Resource
+from workers.http.user_types import metadata_name
 
 TYPES = {Level.PATIENT: "Patient", Level.STUDY: "Study", Level.SERIES: "Series", Level.INSTANCE: "Instance"}
 PATHS = {Level.PATIENT: "patients", Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
@@ -45,7 +46,10 @@ def path_of(level: Level, public_id: str) -> str:
 
 
 def expanded(
-    resource: Resource, tags: TagFormat = "keyword", contents: frozenset[str] = USUAL_CONTENTS
+    settings: Settings,
+    resource: Resource,
+    tags: TagFormat = "keyword",
+    contents: frozenset[str] = USUAL_CONTENTS,
 ) -> dict[str, Any]:
     """The object that the REST API shows for a resource, with the contents that are wanted."""
     level = resource.level
@@ -65,12 +69,17 @@ def expanded(
     if "Status" in contents and level is Level.SERIES:
         shown["Status"] = resource.series_status
     if "Metadata" in contents:
-        shown["Metadata"] = {metadata_name(kind): value for kind, value in resource.metadata.items()}
+        shown["Metadata"] = named_metadata(settings, resource)
     if "Attachments" in contents:
         shown["Attachments"] = _attachments(resource)
     if USUAL in contents:
         shown |= _usual(resource)
     return shown
+
+
+def named_metadata(settings: Settings, resource: Resource) -> dict[str, str]:
+    """The metadata of a resource by the names that users know."""
+    return {metadata_name(settings, kind): value for kind, value in resource.metadata.items()}
 
 
 def _usual(resource: Resource) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def contents_named(names: Iterable[str]) -> frozenset[str]:
 
 def shown(services: Services, level: Level, resources: Sequence[Resource], wanted: Wanted) -> list[dict[str, Any]]:
     """Resources of a level as JSON."""
-    objects = [expanded(resource, wanted.form, wanted.contents) for resource in resources]
+    objects = [expanded(services.settings, resource, wanted.form, wanted.contents) for resource in resources]
     if wanted.requested and "RequestedTags" in wanted.contents:
         ids = [resource.public_id for resource in resources]
         known = requested_tags(services.database, level, ids, wanted.requested)

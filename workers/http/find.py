@@ -22,7 +22,7 @@ MAXIMUM_IDENTIFIER_BYTES = 64 * 1024
 
 def post_find(services: Services, request: Request, body: Any) -> Response:
     """Ids, or expanded resources, of what fulfils a query."""
-    query = query_of(body)
+    query = query_of(services.settings, body)
     found = _found(services, query)
     if query.is_expanded:
         return PooledStream.begun(
@@ -33,7 +33,7 @@ def post_find(services: Services, request: Request, body: Any) -> Response:
 
 def post_count_resources(services: Services, request: Request, body: Any) -> Response:
     """How many resources fulfil a query that the index alone can answer."""
-    query = query_of(body)
+    query = query_of(services.settings, body)
     if query.search.file_tags:
         raise Refusal(BAD_REQUEST, "only tags that are in the database can be counted by")
     if query.is_case_sensitive:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
+from cluster.config import Settings
 from cluster.dicom.levels import Level
 from cluster.index.conditions import is_in_index
 from cluster.index.constraints import metadata_constraint, tag_constraint
@@ -42,8 +43,8 @@ class Query:
     wanted: Wanted
 
 
-def query_of(body: Any) -> Query:
-    """Understand a body.
+def query_of(settings: Settings, body: Any) -> Query:
+    """Understand a body; `settings` know the names of users' metadata.
 
     Raises:
         Refusal: 400, and what is wrong.
@@ -54,7 +55,7 @@ def query_of(body: Any) -> Query:
     is_case_sensitive = _field(body, "CaseSensitive", bool, False)
     contents = body.get("ResponseContent")
     return Query(
-        search=_search(body, is_case_sensitive),
+        search=_search(settings, body, is_case_sensitive),
         since=_number(body, "Since"),
         limit=_number(body, "Limit") or None,
         is_case_sensitive=is_case_sensitive,
@@ -67,7 +68,7 @@ def query_of(body: Any) -> Query:
     )
 
 
-def _search(body: Mapping[str, Any], is_case_sensitive: bool) -> Search:
+def _search(settings: Settings, body: Mapping[str, Any], is_case_sensitive: bool) -> Search:
     level = _level(body)
     if "Query" not in body:
         raise Refusal(BAD_REQUEST, "the field 'Query' is missing")
@@ -81,7 +82,7 @@ def _search(body: Mapping[str, Any], is_case_sensitive: bool) -> Search:
     for name, text in _pairs(body, "MetadataQuery"):
         wanted = metadata_constraint(text, is_case_sensitive)
         if wanted is not None:
-            metadata.append((_metadata(name), wanted))
+            metadata.append((_metadata(settings, name), wanted))
     in_index = [is_in_index(tag, level) for tag, _ in tags]
     return Search(
         level,
@@ -91,7 +92,7 @@ def _search(body: Mapping[str, Any], is_case_sensitive: bool) -> Search:
         labels=_texts(body, "Labels"),
         labels_constraint=_labels_constraint(body),
         ancestors=_ancestors(body, level),
-        order=_order(body),
+        order=_order(settings, body),
     )
 
 
@@ -126,7 +127,7 @@ def _labels_constraint(body: Mapping[str, Any]) -> LabelsConstraint:
     raise Refusal(PARAMETER_OUT_OF_RANGE, "'LabelsConstraint' must be 'All', 'Any' or 'None'")
 
 
-def _order(body: Mapping[str, Any]) -> list[OrderKey]:
+def _order(settings: Settings, body: Mapping[str, Any]) -> list[OrderKey]:
     keys = []
     for item in _field(body, "OrderBy", list, []):
         if not isinstance(item, dict):
@@ -137,13 +138,13 @@ def _order(body: Mapping[str, Any]) -> list[OrderKey]:
         subject, suffix = _ORDERS[kind]
         if direction not in ("ASC", "DESC"):
             raise Refusal(PARAMETER_OUT_OF_RANGE, "'Direction' must be 'ASC' or 'DESC'")
-        key = tag_named(name) if subject == "DicomTag" else _metadata(name)
+        key = tag_named(name) if subject == "DicomTag" else _metadata(settings, name)
         keys.append(OrderKey(key, _READINGS[suffix], direction == "DESC"))
     return keys
 
 
-def _metadata(name: str) -> int:
-    kind = metadata_type(name)
+def _metadata(settings: Settings, name: str) -> int:
+    kind = settings.user_metadata.get(name) or metadata_type(name)
     if kind is None:
         raise Refusal(PARAMETER_OUT_OF_RANGE, f"unknown metadata {name!r}")
     return kind

@@ -8,12 +8,11 @@ from starlette.responses import Response
 
 from cluster.dicom.levels import Level
 from cluster.index.changes import changes_until
-from cluster.index.metadata_names import metadata_name
 from cluster.index.resources import Detail, resources_of
 from cluster.index.statistics import read_statistics
 from workers.http.answers import PooledStream, json_answer, json_array
 from workers.http.errors import BAD_REQUEST, FORBIDDEN, Refusal
-from workers.http.expanded import expanded
+from workers.http.expanded import expanded, named_metadata
 from workers.http.expansion import RESOURCES_PER_PAGE, tag_format
 from workers.http.handlers import Routes, reading, reading_json
 from workers.http.queries import level_named
@@ -97,9 +96,9 @@ def _contents(services: Services, ids: list[str], levels: list[Level], flags: di
     found: dict[str, dict[str, Any]] = {}
     for level in levels:
         for resource in resources_of(services.database, level, ids, Detail(all_metadata=flags["Metadata"])):
-            shown = expanded(resource, tag_format(flags["Full"], flags["Short"]))
+            shown = expanded(services.settings, resource, tag_format(flags["Full"], flags["Short"]))
             if flags["Metadata"]:
-                shown["Metadata"] = {metadata_name(kind): value for kind, value in resource.metadata.items()}
+                shown["Metadata"] = named_metadata(services.settings, resource)
             found[resource.public_id] = shown
     return [found[public_id] for public_id in ids if public_id in found]
 

@@ -3,6 +3,61 @@
 -- A limit holds for all nodes together, so who adds something to a limited archive does it one at a time: an advisory lock
 -- from the look at the totals to commit. An archive without limits never comes here.
 
+-- The patients that are next: some of the oldest ones, with their place in the recycling order (metadata 19) when they were
+-- looked for. Places only grow, so who is still at its place is the oldest of all. What has moved, is protected or is gone
+-- is left out when its turn comes. All patients are read once for many that go; and nothing is kept up to date, and no
+-- index of Orthanc's tables made larger, on the way of an instance.
+CREATE TABLE IF NOT EXISTS cluster.recycling_queue (
+    place bigint,
+    patient bigint,
+    PRIMARY KEY (place, patient)
+);
+
+-- The internal id of the oldest unprotected patient that is not in `kept`; NULL if there is none.
+--
+-- Locks: rows of the queue, under the advisory lock 4411, which the caller holds.
+CREATE OR REPLACE FUNCTION cluster.next_to_recycle(kept text[])
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET jit = off
+AS $$
+DECLARE
+    patients_at_a_time CONSTANT integer := 10000;
+    was_filled boolean := false;
+    candidate record;
+BEGIN
+    LOOP
+        FOR candidate IN SELECT q.place, q.patient FROM cluster.recycling_queue q ORDER BY q.place, q.patient LOOP
+            CONTINUE WHEN EXISTS (
+                SELECT FROM Resources r WHERE r.internalId = candidate.patient AND r.publicId = ANY (kept));
+            IF EXISTS (SELECT FROM Metadata m WHERE m.id = candidate.patient AND m.type = 19
+                          AND m.value = candidate.place::text)
+               AND NOT EXISTS (SELECT FROM Metadata p
+                                WHERE p.id = candidate.patient AND p.type = 18 AND p.value = 'true')
+            THEN
+                RETURN candidate.patient;
+            END IF;
+            DELETE FROM cluster.recycling_queue q WHERE q.place = candidate.place AND q.patient = candidate.patient;
+        END LOOP;
+        IF was_filled THEN
+            RETURN NULL;
+        END IF;
+        was_filled := true;
+        INSERT INTO cluster.recycling_queue (place, patient)
+        SELECT m.value::bigint, r.internalId
+          FROM Resources r JOIN Metadata m ON m.id = r.internalId AND m.type = 19
+         WHERE r.resourceType = 0 AND m.value ~ '^[1-9][0-9]{0,17}$'
+           AND NOT EXISTS (SELECT FROM Metadata p WHERE p.id = r.internalId AND p.type = 18 AND p.value = 'true')
+         ORDER BY 1, 2
+         LIMIT patients_at_a_time
+        ON CONFLICT (place, patient) DO NOTHING;
+    END LOOP;
+END
+$$;
+
 -- Deletes the oldest unprotected patients until so much may be added; none of those in `kept`.
 --
 -- Locks: the advisory lock 4411, then each patient that goes, FOR UPDATE, until commit. A protection waits for it, or it
@@ -19,6 +74,7 @@ SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     oldest bigint;
@@ -29,12 +85,7 @@ BEGIN
     LOOP
         oldest := NULL;
         IF recycles THEN
-            SELECT r.internalId INTO oldest
-              FROM Resources r JOIN Metadata place ON place.id = r.internalId AND place.type = 19
-             WHERE r.resourceType = 0 AND r.publicId <> ALL (kept)
-               AND NOT EXISTS (SELECT FROM Metadata p WHERE p.id = r.internalId AND p.type = 18 AND p.value = 'true')
-             ORDER BY CASE WHEN place.value ~ '^[0-9]{1,18}$' THEN place.value::bigint END, r.internalId
-             LIMIT 1;
+            oldest := cluster.next_to_recycle(kept);
         END IF;
         IF oldest IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'OC002',
@@ -76,6 +127,7 @@ SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     added bigint;       -- instances

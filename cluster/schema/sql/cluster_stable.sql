@@ -34,6 +34,7 @@ SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     read_upto bigint;
@@ -74,6 +75,7 @@ SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     stamp CONSTANT text := to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS');

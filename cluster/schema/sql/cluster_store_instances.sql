@@ -35,9 +35,12 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 -- A plan made while the tables were small must not scan them when they are large, and none is made twice. For the same
--- reason conditions on resourceType are written so that its index, which finds millions, is of no use: + 0.
+-- reason conditions on resourceType are written so that its index, which finds millions, is of no use: + 0. Forbidden scans
+-- count as endlessly expensive, and PostgreSQL would compile plans with one (of a small table without index) each time,
+-- which takes a second.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     stamp CONSTANT text := to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS');

@@ -3,13 +3,21 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
 from cluster.database import Database
-from cluster.errors import CommitUnknown, DatabaseRefused, DatabaseUnavailable, LockNotAvailable, ReadOnlyServer
+from cluster.errors import (
+    CommitUnknown,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    LockNotAvailable,
+    ReadOnlyServer,
+    SerializationConflict,
+)
 from tests.support.proxy import Proxy
 from tests.support.settings import settings_for
 from workers.local.children import wait_until
@@ -58,6 +66,10 @@ def test_transaction_mode_is_what_postgresql_runs(open_database, mode, level):
     database = open_database(TransactionMode=mode)
     assert database.run("look", lambda c: c.execute("SHOW transaction_isolation").fetchone()[0]) == level
     assert database.call("look", "SELECT current_setting('transaction_isolation')", {}) == [(level,)]
+    # A reader is in nobody's way.
+    reading = database.run("look", lambda c: c.execute("SHOW transaction_isolation").fetchone()[0], read_only=True)
+    assert reading == {"ReadCommitted": "read committed", "Serializable": "repeatable read"}[mode]
+    assert database.run("look", lambda c: c.execute("SHOW jit").fetchone()[0]) == "off"
 
 
 def test_two_serializable_increments_both_count(open_database, table):
@@ -144,11 +156,47 @@ def test_attempts_are_bounded_too(open_database):
 
     def work(cursor):
         attempts.append(1)
-        cursor.execute("DO $$ BEGIN RAISE serialization_failure; END $$")
+        cursor.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57P03'; END $$")
 
-    with pytest.raises(Exception, match="40001"):
+    with pytest.raises(DatabaseUnavailable, match="57P03"):
         open_database(MaximumConnectionRetries=3).run("always", work)
     assert len(attempts) == 4
+
+
+def test_conflicts_are_bounded_by_time_only(open_database):
+    attempts = []
+
+    def work(cursor):
+        attempts.append(1)
+        if len(attempts) < 8:
+            cursor.execute("DO $$ BEGIN RAISE serialization_failure; END $$")
+
+    open_database(MaximumConnectionRetries=3).run("now and then", work)
+    assert len(attempts) == 8
+    with pytest.raises(SerializationConflict):
+        open_database(MaximumConnectionRetries=3, budget=0.3).run(
+            "always", lambda cursor: cursor.execute("DO $$ BEGIN RAISE serialization_failure; END $$")
+        )
+
+
+@pytest.mark.parametrize("mode", ["ReadCommitted", "Serializable"])
+def test_those_who_take_turns_do_not_conflict(open_database, table, mode):
+    """Under Serializable a lock that a query takes comes after the snapshot, and whoever waited for it has to fail."""
+    table.execute("CREATE TABLE turns ()")
+    table.execute("CREATE TABLE log (entry integer)")
+    name = f"turns {mode}"
+
+    def work(cursor):
+        [(seen,)] = cursor.execute("SELECT count(*) FROM log").fetchall()
+        cursor.execute("INSERT INTO log VALUES (%s)", (seen,))
+
+    database = open_database(TransactionMode=mode, IndexConnectionsCount=8)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: database.run(name, work, turns="public.turns"), range(64)))
+    assert table.execute("SELECT count(*) FROM log").fetchone() == (64,)
+    if mode == "Serializable":
+        assert sorted(entry for (entry,) in table.execute("SELECT entry FROM log")) == list(range(64))
+        assert retries(name, "40001") == 0
 
 
 def test_read_only_server_is_transient(open_database, table, empty_database):

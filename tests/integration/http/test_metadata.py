@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.integration.http.conftest import Door, OpenDoor
@@ -130,3 +131,28 @@ def test_bad_names_and_bodies(door: Door, stored: dict[str, Any]) -> None:
     value = "'; DROP TABLE Metadata; -- %s {} \\"
     assert door.client.put(f"{path}/1024", content=value).status_code == 200
     assert door.client.get(f"{path}/1024").text == value
+
+
+def test_names_of_users_in_searches_and_answers(open_door: OpenDoor) -> None:
+    door = open_door(UserMetadata={"Opinion": 1042})
+    seen = door.post(make_file()).json()
+    door.post(make_file(PatientID="P2", StudyInstanceUID="2.25.2", SeriesInstanceUID="2.25.2.1"))
+    door.client.put(f"/series/{seen['ParentSeries']}/metadata/Opinion", content="good").raise_for_status()
+
+    def found(**fields: Any) -> httpx.Response:
+        return door.client.post("/tools/find", json={"Level": "Series", "Query": {}} | fields)
+
+    for name in ("Opinion", "1042"):
+        assert found(MetadataQuery={name: "go*"}).json() == [seen["ParentSeries"]]
+        assert found(MetadataQuery={name: "bad"}).json() == []
+    order = [{"Type": "Metadata", "Key": "Opinion", "Direction": "DESC"}]
+    assert seen["ParentSeries"] in found(OrderBy=order).json()
+    assert found(MetadataQuery={"Opinions": "good"}).status_code == 400
+    [series] = found(MetadataQuery={"Opinion": "good"}, ResponseContent=["Metadata"]).json()
+    assert series["Metadata"]["Opinion"] == "good"
+    [content] = door.client.post("/tools/bulk-content", json={"Resources": [seen["ParentSeries"]]}).json()
+    assert content["Metadata"]["Opinion"] == "good"
+    counted = door.client.post(
+        "/tools/count-resources", json={"Level": "Series", "Query": {}, "MetadataQuery": {"Opinion": "good"}}
+    )
+    assert counted.json() == {"Count": 1}

@@ -166,3 +166,14 @@ def test_metadata_and_protection(sql, tree):
     assert sql("SELECT count(*) FROM Metadata WHERE type = 18") == [(0,)]
     [(after,)] = sql("SELECT value FROM Metadata WHERE type = 19")
     assert int(after) > int(before)
+
+
+def test_no_function_of_ours_has_its_plans_compiled(sql):
+    """Where scans are forbidden a plan may seem endlessly expensive, and compiling it takes a second."""
+    functions = sql(
+        "SELECT proname, array_to_string(proconfig, ' ') FROM pg_proc"
+        " WHERE pronamespace = 'cluster'::regnamespace AND proconfig::text LIKE %s",
+        "%enable_seqscan%",
+    )
+    assert len(functions) >= 5
+    assert [name for name, settings in functions if "jit=off" not in settings] == []
