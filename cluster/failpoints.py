@@ -34,7 +34,8 @@ from cluster.errors import ConfigurationError, DatabaseUnavailable
 INGEST = frozenset({"bytes_written", "bytes_durable", "rows_written", "rows_committed", "answered"})
 DELETION = frozenset({"resource_deleted", "removals_claimed"})
 JOBS = frozenset({"job_claimed", "job_file_added", "job_output_durable", "job_ended"})
-NAMES = INGEST | DELETION | JOBS
+STREAMING = frozenset({"bytes_streamed"})
+NAMES = INGEST | DELETION | JOBS | STREAMING
 
 _lock = threading.Lock()
 _armed: dict[str, tuple[str, int]] = {}

@@ -17,5 +17,8 @@ def describe(settings: Settings) -> list[str]:
         )
     else:
         lines.append("PostgreSQL index: not configured")
-    lines.append(f"Storage area: folder {settings.storage_directory}")
+    if postgresql.enable_storage:
+        lines.append("Storage area: large objects in the same PostgreSQL database")
+    else:
+        lines.append(f"Storage area: folder {settings.storage_directory}")
     return lines

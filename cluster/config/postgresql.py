@@ -27,15 +27,6 @@ def _schema(name: str) -> str:
     return name
 
 
-def _false(value: bool) -> bool:
-    if value:
-        raise ValueError("true is not served by this version")
-    return value
-
-
-Unserved = Annotated[bool, AfterValidator(_false)]
-
-
 class PostgreSQLSettings(Options):
     """How to reach the index and how to use it.
 
@@ -46,7 +37,7 @@ class PostgreSQLSettings(Options):
     """
 
     enable_index: bool = Field(default=False, validation_alias="EnableIndex")
-    enable_storage: Unserved = Field(default=False, validation_alias="EnableStorage")
+    enable_storage: bool = Field(default=False, validation_alias="EnableStorage")
     lock: bool = Field(default=False, validation_alias="Lock")
     host: Text = Field(default="localhost", validation_alias="Host")
     port: Port = Field(default=5432, validation_alias="Port")

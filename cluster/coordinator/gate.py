@@ -21,7 +21,7 @@ from cluster.coordinator.membership import Membership
 from cluster.coordinator.pulse import tell_metrics
 from cluster.coordinator.state import Action, decide
 from cluster.coordinator.upgrader import upgrade
-from cluster.database.advisory_lock import INDEX_KEY, SETUP_KEY, hold_advisory_lock, try_advisory_lock
+from cluster.database.advisory_lock import INDEX_KEY, SETUP_KEY, STORAGE_KEY, hold_advisory_lock, try_advisory_lock
 from cluster.database.connection import connect, require_answer
 from cluster.database.sqlstate import translate
 from cluster.errors import (
@@ -34,7 +34,7 @@ from cluster.errors import (
     Transient,
     UpgradeUnderWay,
 )
-from cluster.schema.install import cluster_is_current, install
+from cluster.schema.install import cluster_is_current, has_storage_area, install
 from cluster.schema.progress import read_progress
 from cluster.schema.revision import Finding, Observation, observe
 
@@ -164,7 +164,7 @@ class Gate:
             session = connect(self._settings.postgresql)
             try:
                 if self._settings.postgresql.lock:
-                    _lock_database(session)
+                    _lock_database(session, STORAGE_KEY if self._settings.postgresql.enable_storage else None)
             except BaseException:
                 session.close()
                 raise
@@ -214,7 +214,7 @@ class Gate:
                 with try_advisory_lock(connection, SETUP_KEY) as held:
                     if not held:
                         raise LockNotAvailable("another node holds the set-up lock and installs the schema")
-                    steps = install(connection, schema_name, self._settings.cluster.node_name)
+                    steps = self._install(connection)
                 for step in steps:
                     _LOG.info("schema: %s", step)
             case Action.UPGRADE:
@@ -237,11 +237,25 @@ class Gate:
             if seen.finding is not Finding.OLDER or seen.revision is None:
                 raise LockNotAvailable("another node has changed the schema")
             upgrade(self._settings, connection, seen.revision, self._membership, self._stopped, self._set)
+            if self._settings.postgresql.enable_storage:
+                self._install(connection)
+
+    def _install(self, connection: psycopg.Connection[TupleRow]) -> list[str]:
+        node = self._settings.cluster.node_name
+        postgresql = self._settings.postgresql
+        return install(connection, postgresql.schema_name, node, storage_area=postgresql.enable_storage)
+
+    def _is_complete(self, connection: psycopg.Connection[TupleRow]) -> bool:
+        """Whether all is there that this program wants besides Orthanc's index."""
+        postgresql = self._settings.postgresql
+        return cluster_is_current(connection, postgresql.schema_name) and (
+            not postgresql.enable_storage or has_storage_area(connection, postgresql.schema_name)
+        )
 
     def _decide(self, connection: psycopg.Connection[TupleRow], seen: Observation) -> Action:
         return decide(
             seen,
-            cluster_is_current=cluster_is_current(connection, self._settings.postgresql.schema_name),
+            cluster_is_current=self._is_complete(connection),
             may_upgrade=self._settings.cluster.automatic_upgrade and self._serves and not self._has_been_ready,
         )
 
@@ -279,8 +293,9 @@ def _topic(reason: str) -> str:
     return reason.partition(",")[0]
 
 
-def _lock_database(session: psycopg.Connection[TupleRow]) -> None:
-    if not hold_advisory_lock(session, INDEX_KEY):
+def _lock_database(session: psycopg.Connection[TupleRow], storage_key: int | None) -> None:
+    keys = [INDEX_KEY] if storage_key is None else [INDEX_KEY, storage_key]
+    if not all(hold_advisory_lock(session, key) for key in keys):
         raise DatabaseRefused(
             "PostgreSQL.Lock: another node, or a real Orthanc, has locked this database for itself; "
             "where several nodes shall write to it, set Lock to false on all of them"

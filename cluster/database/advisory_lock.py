@@ -13,6 +13,9 @@ import psycopg
 INDEX_KEY = 42
 """Held for life by a node with `Lock: true`, Orthanc's index plugin and ours alike."""
 
+STORAGE_KEY = 43
+"""The same for the storage area in PostgreSQL."""
+
 SETUP_KEY = 44
 """Taken around every look at and change of the schema, by Orthanc's plugins too."""
 

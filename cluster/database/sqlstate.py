@@ -42,6 +42,7 @@ PERMANENT: dict[str, type[ClusterError]] = {
     "OC001": SchemaMismatch,  # ours: the index was brought to another revision (cluster_store_instances.sql)
     "OC002": StorageFull,  # ours: the archive has reached its limits (cluster_recycling.sql)
     "OC003": StorageFailed,  # ours: the file counts as left behind (cluster_left_files.sql)
+    "OC004": StorageFailed,  # ours: a large object is gone (cluster_storage_area.sql)
     "53100": StorageFull,  # disk_full, on the database's side
 }
 """Codes that are not what their class is, or that have an error class of their own."""

@@ -25,8 +25,7 @@ from cluster.ingest.form import finish
 from cluster.ingest.names import RegisteredNames
 from cluster.ingest.origin import Origin
 from cluster.storage.area import IncomingAttachment, StorageArea
-from cluster.storage.filesystem import FilesystemStorageArea
-from cluster.storage.memory_budget import MemoryBudget
+from cluster.storage.choice import open_storage_area
 
 _DOORS = {"DicomProtocol": "dimse", "RestApi": "http"}
 
@@ -232,13 +231,6 @@ def open_intake(settings: Settings) -> Intake:
     cluster = settings.cluster
     database = Database(settings.postgresql, time_budget_seconds=cluster.transaction_time_budget_seconds)
     names = RegisteredNames(database, cluster.node_name)
-    storage = FilesystemStorageArea(
-        settings.storage_directory,
-        names=names,
-        sync=settings.sync_storage_area,
-        # The rest of the budget is for the interpreter, the associations' receive buffers and libpq.
-        memory=MemoryBudget(cluster.memory_budget_megabytes * (1 << 20) // 4),
-        streaming_threshold=cluster.streaming_threshold_kilobytes * 1024,
-    )
+    storage = open_storage_area(settings, database, names)
     database.open()
     return Intake(settings, database, storage, names)

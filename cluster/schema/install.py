@@ -14,6 +14,7 @@ from cluster.schema.revision import REVISION, Finding, observe
 from cluster.schema.steps import TRIGRAM, routines, text
 
 INSTALL = "install.sql"
+STORAGE_AREA = "storage_area.sql"
 CLUSTER = (
     "cluster.sql",
     "cluster_removals.sql",
@@ -22,13 +23,16 @@ CLUSTER = (
     "cluster_stable.sql",
     "cluster_left_files.sql",
     "cluster_jobs.sql",
+    "cluster_storage_area.sql",
 )
 
-CLUSTER_VERSION = 8
+CLUSTER_VERSION = 9
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 
-def install(connection: psycopg.Connection[TupleRow], schema_name: str, node: str) -> list[str]:
+def install(
+    connection: psycopg.Connection[TupleRow], schema_name: str, node: str, *, storage_area: bool = False
+) -> list[str]:
     """Install what is missing, in one transaction, and return the names of the steps that were done.
 
     Orthanc's tables if there are none; our own schema if it is absent or older than this program, which running
@@ -47,8 +51,21 @@ def install(connection: psycopg.Connection[TupleRow], schema_name: str, node: st
             for name in (INSTALL, *TRIGRAM, *routines(REVISION)):
                 connection.execute(text(name).encode())
             steps.append(f"install revision {REVISION}")
+        if storage_area and not has_storage_area(connection, schema_name):
+            connection.execute(text(STORAGE_AREA).encode())
+            steps.append("install StorageArea")
         steps += install_cluster(connection, schema_name, node, done=steps)
     return steps
+
+
+def has_storage_area(connection: psycopg.Connection[TupleRow], schema_name: str) -> bool:
+    """Whether there are Orthanc's table for large objects and the rule that unlinks them."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_rules WHERE schemaname = %s AND tablename = 'storagearea'"
+        " AND rulename = 'storageareadelete')",
+        (schema_name,),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def install_cluster(

@@ -76,8 +76,5 @@ class StorageArea(Protocol):
     def probe(self) -> None:
         """See whether something could be stored now, tell `health`; never raises, may take seconds."""
 
-    def tidy(self) -> None:
-        """Remove what killed processes left half-done, if the medium knows; raises as `remove`."""
-
     def age_of(self, uuid: str) -> float | None:
         """Seconds since the bytes were last written to; None if there are none."""

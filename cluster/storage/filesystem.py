@@ -108,9 +108,6 @@ class FilesystemStorageArea:
         else:
             self.health.recovered()
 
-    def tidy(self) -> None:
-        """Files without rows are found by comparing folders and rows, not here."""
-
     def _is_removed(self, uuid: str) -> bool:
         try:
             self.remove(uuid)
