@@ -1,6 +1,7 @@
 """Each storage area behind the same intake, and a look at what is on its medium."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,13 @@ def medium_of(request: pytest.FixtureRequest, name: str, database_uri: str, stor
 MEDIA: Sequence[str] = ("filesystem", "postgresql")
 
 
-@pytest.fixture(params=MEDIA)
-def medium(request: pytest.FixtureRequest, database_uri: str, storage_directory: Path) -> Iterator[Medium]:
+@contextmanager
+def opened_medium(
+    request: pytest.FixtureRequest, name: str, database_uri: str, storage_directory: Path
+) -> Iterator[Medium]:
+    """The medium, and intakes on it that are closed in the end."""
     opened: list[Intake] = []
-    medium = medium_of(request, request.param, database_uri, storage_directory)
+    medium = medium_of(request, name, database_uri, storage_directory)
 
     def open_with(uri: str = database_uri, **options: Any) -> Intake:
         both = medium.options | options
@@ -66,3 +70,9 @@ def medium(request: pytest.FixtureRequest, database_uri: str, storage_directory:
     yield medium
     for intake in opened:
         intake.close()
+
+
+@pytest.fixture(params=MEDIA)
+def medium(request: pytest.FixtureRequest, database_uri: str, storage_directory: Path) -> Iterator[Medium]:
+    with opened_medium(request, request.param, database_uri, storage_directory) as medium:
+        yield medium

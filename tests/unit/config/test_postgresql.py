@@ -39,7 +39,6 @@ def refused(**options: Any) -> str:
         ("EnableSsl", "yes", "must be true or false"),
         ("EnableIndex", 1, "must be true or false"),
         ("EnableIndex", False, "must be true"),
-        ("EnableStorage", True, "true is not served by this version"),
         ("Lock", "false", "must be true or false"),
         ("IndexConnectionsCount", 0, "must be at least 1"),
         ("IndexConnectionsCount", "5", WHOLE),

@@ -50,7 +50,7 @@ def test_settings_keep_their_secrets_on_the_way_to_another_process() -> None:
 @pytest.mark.parametrize(
     "environ",
     [
-        {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "EnableStorage": True}})},
+        {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "EnableStorage": 1}})},
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "Port": "5"}})},
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "Pasword": SECRET}})},
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "EnableIndex": False}})},
