@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.ingest.system import System
 from cluster.config import environment_without_settings
 from workers.local import children
+from workers.local.ports import free_ports
 from workers.local.processes import ManagedProcess
 from workers.local.redis_server import LocalRedis
 
@@ -29,7 +30,7 @@ def redis_server(folder: Path) -> Iterator[str]:
 @contextmanager
 def worker(system: System) -> Iterator[ManagedProcess]:
     """A Celery worker with as many processes as it has unless told otherwise."""
-    process = _command(system, "worker")
+    process = _command(system, "worker", "--http-port", str(free_ports(1)[0]))
     process.start()
     try:
         yield process

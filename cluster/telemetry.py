@@ -1,41 +1,13 @@
-"""Names of metrics and of log fields, declared once.
+"""Names of metrics, declared once; those of log fields are in `cluster/log_fields.py`.
 
 Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for counters. Labels have few values:
 never an AE title, an address or an id, which a sender could choose.
 """
 
-from enum import StrEnum
-
 from prometheus_client import Counter, Gauge, Histogram
 
 _PREFIX = "orthanc_cluster_"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-
-class LogField(StrEnum):
-    """Keys of a log line in JSON. The second group is there where it applies (`workers.logs.bind`)."""
-
-    TIME = "time"
-    """RFC 3339, UTC, milliseconds."""
-    LEVEL = "level"
-    """debug, info, warning, error, critical."""
-    LOGGER = "logger"
-    MESSAGE = "message"
-    NODE = "node"
-    PROCESS = "process"
-    THREAD = "thread"
-    TRACEBACK = "traceback"
-    STACK = "stack"
-
-    ASSOCIATION = "association"
-    """Number of a DICOM association of this process."""
-    PEER = "peer"
-    """AE title and address of who sends, or the address alone."""
-    TASK = "task"
-    """Id of a Celery task."""
-    REQUEST = "request"
-    """Id of an HTTP request."""
-
 
 # The way of an instance
 received_bytes = Counter(_PREFIX + "received_bytes", "Bytes of instances received", ["door"])
@@ -83,7 +55,24 @@ upgrade_progress = Gauge(
 upgrade_phase = Gauge(
     _PREFIX + "upgrade_phase", "1 for the phase in which a schema upgrade is", ["phase"], multiprocess_mode="livemax"
 )
+
+# Celery
 import_files = Counter(_PREFIX + "import_files", "Files of bulk imports, by outcome", ["outcome"])
+import_chunks = Gauge(
+    _PREFIX + "import_chunks",
+    "Chunks of bulk imports that are not done: waiting (no message yet), sent, or active; the same in every worker",
+    ["state"],
+    multiprocess_mode="livemax",
+)
+tasks = Counter(_PREFIX + "tasks", "Celery tasks, by outcome", ["task", "outcome"])
+task_seconds = Histogram(
+    _PREFIX + "task_seconds",
+    "Time of a Celery task",
+    ["task"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+
+# Housekeeping
 housekeeping_seconds = Histogram(
     _PREFIX + "housekeeping_seconds", "Time of one housekeeping task", ["task"], buckets=_SECONDS
 )

@@ -12,8 +12,8 @@ import functools
 import importlib
 import logging
 import sys
-import threading
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from uuid import UUID
 
 import click
 
-from cluster.config import Settings, load_settings
+from cluster.config import Settings, load_settings, share_metrics_between_processes
 from cluster.errors import ClusterError, ConfigurationError
 
 _PATH = click.Path(path_type=Path)
@@ -93,14 +93,34 @@ def _configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_settings
 
 
-def _settings(configuration: Sequence[Path], data: Path | None) -> Settings:
+def _settings(configuration: Sequence[Path], data: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
     if data is None:
-        return load_settings(configuration)
+        return load_settings(configuration, overrides=overrides)
     if configuration:
         raise click.UsageError("give either --config or --data")
     from workers.local.data_folder import settings_of
 
-    return settings_of(data)
+    return settings_of(data, overrides=overrides)
+
+
+def _backstage_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What processes without clients have in common; the command gets `settings` and `verbose`."""
+
+    @_config
+    @click.option("--data", type=_PATH, help="Folder of an `orthanc-cluster up`, instead of --config.")
+    @click.option("--http-port", type=int, help="Instead of HttpPort.")
+    @click.option("--name", help="Instead of Cluster.NodeName.")
+    @click.option("--verbose", is_flag=True, help="Log more.")
+    @functools.wraps(command)
+    def with_settings(
+        configuration: Sequence[Path], data: Path | None, http_port: int | None, name: str | None, **options: Any
+    ) -> Any:
+        overrides: dict[str, Any] = {"HttpPort": http_port} if http_port is not None else {}
+        if name:
+            overrides["Cluster"] = {"NodeName": name}
+        return command(settings=_settings(configuration, data, overrides), **options)
+
+    return with_settings
 
 
 # Roles of a node ------------------------------------------------------------------------------------------------------
@@ -134,21 +154,19 @@ def ingest(
 
 
 @_group.command()
-@_configuration_options
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Jobs and files at a time.")
-@click.option("--verbose", is_flag=True, help="Log more.")
+@_backstage_options
 def worker(settings: Settings, processes: int, verbose: bool) -> None:
-    """Run one Celery worker: jobs, bulk imports."""
-    from cluster.coordinator.gate import Gate
+    """Run one Celery worker: jobs, bulk imports; on HttpPort probes and metrics."""
     from workers.logs import log_configuration, set_up_logging
-    from workers.tasks.worker import run_worker
 
     set_up_logging(settings, verbose=verbose)
     log_configuration(settings)
-    with contextlib.closing(Gate(settings, role="worker")) as gate:
-        if gate.wait_until_ready():
-            threading.Thread(target=gate.keep_watch, name="gate", daemon=True).start()
-            sys.exit(run_worker(settings, processes=processes))
+    with tempfile.TemporaryDirectory(prefix="orthanc-cluster-metrics-") as folder:
+        share_metrics_between_processes(folder)
+        from workers.worker import serve  # only now: this imports prometheus_client
+
+        sys.exit(serve(settings, processes))
 
 
 @_group.command()

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from types import TracebackType
 
 from cluster.config import Settings, describe
-from cluster.telemetry import LogField
+from cluster.log_fields import LogField
 
 _CONSOLE = "%(asctime)s.%(msecs)03d %(levelname)-7s %(process)d %(threadName)s: %(message)s"
 _NOTHING: Mapping[LogField, str] = {}
@@ -26,7 +26,7 @@ _bound: ContextVar[Mapping[LogField, str]] = ContextVar("log_fields", default=_N
 
 @contextmanager
 def bind(**fields: str) -> Iterator[None]:
-    """Add fields, named by `cluster.telemetry.LogField`, to every line that this context writes within the block.
+    """Add fields, named by `cluster.log_fields.LogField`, to every line that this context writes within the block.
 
     A context is a thread, an asyncio task, or a copy of either (`contextvars.copy_context().run`). Outer fields stay.
 

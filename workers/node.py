@@ -7,10 +7,8 @@ has in hand, and leaves.
 
 import contextlib
 import logging
-import signal
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
 
 from cluster.config import Settings
 from cluster.coordinator.gate import Gate
@@ -21,6 +19,7 @@ from workers.http.server import HttpServer
 from workers.siblings import Siblings
 from workers.storage_watch import StorageWatch
 from workers.storescp.listener import StoreScp
+from workers.termination import on_termination
 from workers.upper_layer.pdu import DEFAULT_MAXIMUM_LENGTH
 
 _LOG = logging.getLogger(__name__)
@@ -55,18 +54,17 @@ def serve(
     stopped = threading.Event()
     begins_anew = False
 
-    def stop_for_restart(signal_number: int, frame: FrameType | None) -> None:
+    def stop_for_restart() -> None:
         nonlocal begins_anew
         begins_anew = True
-        stop(signal_number, frame)
+        stop()
 
-    def stop(signal_number: int, frame: FrameType | None) -> None:
+    def stop() -> None:
         stopped.set()
         gate.stop()
 
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, stop)
-    signal.signal(restart.SIGNAL, stop_for_restart)
+    on_termination(stop)
+    on_termination(stop_for_restart, [restart.SIGNAL])
     with (
         contextlib.closing(gate),
         contextlib.closing(intake),

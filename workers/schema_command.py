@@ -22,6 +22,7 @@ from cluster.schema.session import direct_connection
 from cluster.schema.steps import REVISIONS, steps_between
 from cluster.schema.upgrade import upgrade_offline
 from workers.schema_report import json_progress, json_steps, print_progress, print_steps
+from workers.termination import terminate_like_ctrl_c
 from workers.upgrade_display import UpgradeDisplay
 
 _PATH = click.Path(path_type=Path)
@@ -47,6 +48,7 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.group("schema")
 def schema() -> None:
     """Look at the index's revision, or change it."""
+    terminate_like_ctrl_c()
 
 
 @schema.command()

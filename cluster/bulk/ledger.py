@@ -87,6 +87,18 @@ class Progress:
         return self.stored + self.already_stored + self.not_dicom + self.failed
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Chunks of all jobs that are not done."""
+
+    waiting: int
+    """Without a message yet."""
+    sent: int
+    """With a message that no worker has acted on, or whose worker is gone."""
+    active: int
+    """A worker is at them."""
+
+
 class Ledger:
     """What one process reads and writes of the ledger."""
 
@@ -167,6 +179,11 @@ class Ledger:
 
         return sorted((job_id, chunk) for job_id, chunk in self._database.run("import_take_due", work))
 
+    def unfinished(self) -> Unfinished:
+        """How much there is to do, over all jobs; cheap."""
+        ((waiting, sent, active),) = self._rows("unfinished", {}, read_only=True)
+        return Unfinished(waiting, sent, active)
+
     # The worker's side
 
     def claim(self, job_id: UUID, chunk: int, holder: str) -> list[ImportFile] | None:
@@ -181,6 +198,10 @@ class Ledger:
     def renew(self, job_id: UUID, chunk: int, holder: str) -> bool:
         """A full lease again; False if the chunk has become somebody else's."""
         return bool(self._rows("renew", self._lease(job_id, chunk, holder)))
+
+    def give_back(self, job_id: UUID, chunk: int, holder: str) -> bool:
+        """The chunk is anybody's again, at once; False if it is somebody else's already."""
+        return bool(self._rows("give_back", {"job_id": job_id, "chunk": chunk, "holder": holder}))
 
     def complete(self, job_id: UUID, chunk: int, holder: str, outcome: ChunkOutcome) -> bool:
         """The chunk is done; False if it has become somebody else's, and then nothing is written."""

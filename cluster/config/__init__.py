@@ -13,6 +13,7 @@ from cluster.config.process_environment import (
     environment_without_settings,
     forget_shared_metrics,
     share_metrics_between_processes,
+    shared_metrics_folder,
 )
 from cluster.config.settings import Settings
 
@@ -28,4 +29,5 @@ __all__ = [
     "load_document",
     "load_settings",
     "share_metrics_between_processes",
+    "shared_metrics_folder",
 ]

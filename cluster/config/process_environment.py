@@ -1,6 +1,7 @@
 """What a process tells its libraries and its children through the environment."""
 
 import os
+from pathlib import Path
 
 
 def share_metrics_between_processes(folder: str) -> None:
@@ -9,6 +10,11 @@ def share_metrics_between_processes(folder: str) -> None:
     Must be called before prometheus_client is imported: it looks at the environment once.
     """
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+
+
+def shared_metrics_folder() -> Path:
+    """The folder given to `share_metrics_between_processes`."""
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 
 def forget_shared_metrics() -> None:

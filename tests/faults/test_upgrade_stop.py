@@ -1,11 +1,14 @@
 """A node that is told to stop while it upgrades ends at once, and leaves lock and work to the others."""
 
+import json
+import signal
 import time
 from contextlib import contextmanager
 
 import pytest
 
 from cluster.schema.ledger import unfinished_back_fills
+from tests.support.backstage import ProcessOne
 from tests.support.gates import NodeThread
 from tests.support.obstacles import older_transaction, set_up_is_locked, someone_waits_in
 from tests.support.upgrades import assert_same, ending, history, not_valid, session, uri_of
@@ -71,3 +74,19 @@ def test_a_node_that_stops_while_a_step_waits_lets_another_one_go_on(archive, un
     nodes = connection.execute("SELECT node FROM cluster.schema_history WHERE step = %s", (step,)).fetchall()
     assert nodes == [("b",)]
     assert_same(ending(connection), undisturbed(source))
+
+
+def test_an_upgrade_by_hand_that_is_process_1_ends_at_sigterm(archive, tmp_path):
+    connection = archive(4)
+    file = tmp_path / "orthanc.json"
+    file.write_text(json.dumps({"PostgreSQL": {"EnableIndex": True, "ConnectionUri": uri_of(connection)}}), "utf-8")
+    with locked_rows(connection):
+        # Given the pod of a Job in the middle of an upgrade
+        with ProcessOne(["schema", "upgrade", "--config", str(file)], tmp_path / "log") as process:
+            assert wait_until(lambda: someone_waits_in(connection, "%UPDATE GlobalIntegers%"), 60)
+            # When it is deleted
+            process.signal(signal.SIGTERM)
+            # Then it ends, not as if it were done
+            assert process.wait(SECONDS) == 130
+        # and lets go of the lock although what it waited for is still there
+        assert wait_until(lambda: not set_up_is_locked(connection), SECONDS)

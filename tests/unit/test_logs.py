@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.config import load_settings
-from cluster.telemetry import LogField
+from cluster.log_fields import LogField
 from workers.http.threads import ThreadPool
 from workers.logs import bind, bound_fields, is_for_machines, set_up_logging
 

@@ -1,4 +1,4 @@
-"""The HTTP server of one process: uvicorn in a thread, on a socket that several processes share."""
+"""The HTTP server of one process: uvicorn in a thread, on a socket that several processes may share."""
 
 import asyncio
 import functools
@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from cluster.config import Settings
+from cluster.config import HttpSettings, Settings
 from cluster.database import Database
 from cluster.errors import ConfigurationError
 from cluster.index.changes import changes_since
@@ -29,31 +30,29 @@ KEEP_ALIVE_SECONDS = 65
 BACKLOG = 512
 
 
-class HttpServer:
-    """The HTTP door of one process; start it after fork."""
+class AsgiServer:
+    """An application on a port, in a thread of this process; start it after fork."""
 
     def __init__(
         self,
-        settings: Settings,
-        intake: Intake,
-        database: Database,
-        storage: StorageArea,
-        readiness: Callable[[], str | None],
-        metrics: Callable[[], bytes],
-        started: Callable[[], bool] = lambda: True,
-        reset: Callable[[], None] = lambda: None,
+        app: ASGIApp,
+        settings: HttpSettings,
+        *,
+        on_drain: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = lambda: None,
+        shared: bool = True,
     ) -> None:
         """
         Args:
-            readiness: None if this node is ready, else the reason; must answer at once, from memory.
-            started: whether this node was ready once; likewise.
-            reset: asks for this node to begin anew; must return at once.
-            metrics: all metrics in Prometheus' text format; may block.
+            on_drain: called when no new requests are wanted.
+            on_close: called when nothing is answered any more.
+            shared: whether other processes may listen on the same port.
         """
+        self._app = app
         self._settings = settings
-        feed = ChangeFeed(functools.partial(changes_since, database))
-        waker = Waker(settings)
-        self._services = Services(settings, intake, database, storage, readiness, metrics, started, feed, reset, waker)
+        self._on_drain = on_drain
+        self._on_close = on_close
+        self._shared = shared
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -66,11 +65,11 @@ class HttpServer:
         Raises:
             ConfigurationError: the port cannot be had.
         """
-        host = "0.0.0.0" if self._settings.http.remote_access_allowed else "127.0.0.1"  # noqa: S104
-        self._socket = _bind(host, self._settings.http.port)
+        host = "0.0.0.0" if self._settings.remote_access_allowed else "127.0.0.1"  # noqa: S104
+        self._socket = _bind(host, self._settings.port, self._shared)
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            application(self._services),
+            self._app,
             interface="asgi3",
             http="httptools",
             loop="asyncio",
@@ -96,7 +95,7 @@ class HttpServer:
         """Refuse new connections and requests, and wait up to `seconds` until the others are answered."""
         if self._server is None or self._thread is None:
             return
-        self._services.feed.end()
+        self._on_drain()
         self._server.config.timeout_graceful_shutdown = math.ceil(max(seconds, 0))
         self._server.should_exit = True
         # Cancelled requests get a moment to let go of what they hold.
@@ -105,7 +104,12 @@ class HttpServer:
     def stop(self) -> None:
         """Drop what is not answered within a second, and let go of port and threads."""
         self.drain(1)
-        self._services.close()
+        self._on_close()
+        if self._socket is not None:
+            self._socket.close()
+
+    def forget_in_child(self) -> None:
+        """Let go of the port in a process that was forked meanwhile, and that may outlive this one."""
         if self._socket is not None:
             self._socket.close()
 
@@ -116,6 +120,33 @@ class HttpServer:
             self._server.run(sockets=[self._socket])
         finally:
             self._server.running_or_failed.set()
+
+
+class HttpServer(AsgiServer):
+    """The HTTP door of an ingest node."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        intake: Intake,
+        database: Database,
+        storage: StorageArea,
+        readiness: Callable[[], str | None],
+        metrics: Callable[[], bytes],
+        started: Callable[[], bool] = lambda: True,
+        reset: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            readiness: None if this node is ready, else the reason; must answer at once, from memory.
+            started: whether this node was ready once; likewise.
+            reset: asks for this node to begin anew; must return at once.
+            metrics: all metrics in Prometheus' text format; may block.
+        """
+        feed = ChangeFeed(functools.partial(changes_since, database))
+        waker = Waker(settings)
+        services = Services(settings, intake, database, storage, readiness, metrics, started, feed, reset, waker)
+        super().__init__(application(services), settings.http, on_drain=feed.end, on_close=services.close)
 
 
 class _Server(uvicorn.Server):
@@ -129,13 +160,14 @@ class _Server(uvicorn.Server):
         asyncio.get_running_loop().call_soon(self.running_or_failed.set)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, shared: bool) -> socket.socket:
     # asyncio switches Nagle's algorithm off only where the protocol is named: without it each answer, written in two
     # parts, waits 40 ms for the client's delayed ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
     except OSError as error:
         listener.close()

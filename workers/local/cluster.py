@@ -146,7 +146,10 @@ class LocalCluster:
         for node, port in zip(self.nodes, http, strict=True):
             self._report(f"waiting for {node.name}")
             node.wait_ready(lambda port=port: is_ready(port), READY_SECONDS)  # type: ignore[misc]
-        worker = self._process("worker", "worker", "--processes", str(self._options.import_processes))
+        # Probes on a port of its own: HttpPort is the first node's.
+        probes = str(ports.free_ports(1)[0])
+        options = ("--processes", str(self._options.import_processes), "--http-port", probes, "--name", "worker")
+        worker = self._process("worker", "worker", *options)
         supervisor.start(worker, restart=Restart())
 
     def _process(self, name: str, *arguments: str) -> ManagedProcess:

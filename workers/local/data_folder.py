@@ -1,6 +1,8 @@
 """The data folder of `orthanc-cluster up`, as other commands see it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cluster.config import Settings, load_settings
 from cluster.errors import ConfigurationError
@@ -11,7 +13,7 @@ ENDPOINTS = "endpoints.json"
 """Where a running cluster can be reached."""
 
 
-def settings_of(data: Path) -> Settings:
+def settings_of(data: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
     """The settings of the cluster in `data`; the environment has no say, as it had none over its processes.
 
     Raises:
@@ -22,4 +24,4 @@ def settings_of(data: Path) -> Settings:
         raise ConfigurationError(
             "--data", f"{data} is not the data folder of an `orthanc-cluster up`: no {CONFIGURATION}"
         )
-    return load_settings([file], environ={})
+    return load_settings([file], environ={}, overrides=overrides)

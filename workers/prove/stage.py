@@ -161,7 +161,8 @@ class Stage:
         self._stack.callback(self._wake)
         for number in range(1, self._number + 1):
             self.nodes.append(self._node(f"node-{number}", wires))
-        self._workers = [self._process("worker", "worker", self._plain)]
+        probes = {"HttpPort": free_ports(1)[0], **self._document(self.postgresql.port)}
+        self._workers = [self._process("worker", "worker", self._write("worker.json", probes))]
         for worker in self._workers:
             self._supervisor.start(worker, restart=Restart(longest_pause_seconds=1.0))
         for node in self.nodes:

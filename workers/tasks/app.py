@@ -5,17 +5,20 @@ twice.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from celery import Celery, signals
+from celery import Celery, Task, signals
 
+from cluster import telemetry
 from cluster.bulk.ledger import Ledger, Pace
 from cluster.config import Settings
 from cluster.errors import ClusterError, Transient
 from cluster.jobs.work import JobPace
 from workers.tasks.chunks import ChunkWorker
 from workers.tasks.jobs import JobWorker
+from workers.tasks.measured import measured
 from workers.tasks.messages import IMPORT_CHUNK, QUEUE, SWEEP, WORK_ON_JOBS, dispatch, wake_for_jobs
 from workers.tasks.transport import use_for_redis
 
@@ -29,40 +32,56 @@ VISIBILITY_TIMEOUT_SECONDS = 300
 _WOKEN_AT_A_TIME = 8
 
 
-def make_app(settings: Settings, pace: Pace | None = None, job_pace: JobPace | None = None) -> Celery:
-    """The application for senders and workers alike; connects to nothing."""
+def make_app(
+    settings: Settings,
+    pace: Pace | None = None,
+    job_pace: JobPace | None = None,
+    is_ending: Callable[[], bool] = lambda: False,
+) -> Celery:
+    """The application for senders and workers alike; connects to nothing.
+
+    Args:
+        is_ending: whether a task in hand shall give back what it has begun.
+    """
     use_for_redis()
     app = Celery("orthanc-cluster", broker=settings.cluster.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(_configuration())
-    worker = ChunkWorker(settings, pace or Pace())
-    jobs = JobWorker(settings, worker, job_pace)
+    worker = ChunkWorker(settings, pace or Pace(), is_ending)
+    jobs = JobWorker(settings, worker, job_pace, is_ending)
 
-    @app.task(name=IMPORT_CHUNK)  # type: ignore[untyped-decorator, unused-ignore]
-    def import_chunk(job_id: str, chunk: int) -> None:
-        ledger = worker.work(UUID(job_id), chunk)
-        if ledger is not None:
-            # A finished chunk makes room for another.
-            _dispatch(app, ledger)
+    @app.task(name=IMPORT_CHUNK, bind=True)  # type: ignore[untyped-decorator, unused-ignore]
+    def import_chunk(task: Task, job_id: str, chunk: int) -> None:
+        with measured("import_chunk", task.request.id) as run:
+            run.outcome = worker.work(UUID(job_id), chunk)
+            if run.outcome in ("done", "given_back"):
+                # A finished chunk makes room for another; one that was given back needs a message.
+                _dispatch(app, worker.ledger())
 
-    @app.task(name=WORK_ON_JOBS)  # type: ignore[untyped-decorator, unused-ignore]
-    def work_on_jobs() -> None:
-        try:
-            if jobs.work():
-                _tidy(jobs)
-                wake_for_jobs(app, min(jobs.due(), 1))
-        except Transient as error:
-            _LOG.warning("jobs will be looked for later: %s", error)
+    @app.task(name=WORK_ON_JOBS, bind=True)  # type: ignore[untyped-decorator, unused-ignore]
+    def work_on_jobs(task: Task) -> None:
+        with measured("work_on_jobs", task.request.id) as run:
+            try:
+                run.outcome = "done" if jobs.work() else "nothing_to_do"
+                if run.outcome == "done":
+                    _tidy(jobs)
+                    wake_for_jobs(app, min(jobs.due(), 1))
+            except Transient as error:
+                run.outcome = "put_off"
+                _LOG.warning("jobs will be looked for later: %s", error)
 
-    @app.task(name=SWEEP)  # type: ignore[untyped-decorator, unused-ignore]
-    def sweep() -> None:
-        _dispatch(app, worker.ledger())
-        _tidy(jobs)
-        try:
-            wake_for_jobs(app, min(jobs.due(), _WOKEN_AT_A_TIME))
-        except Transient as error:
-            _LOG.warning("messages for unfinished jobs will be sent later: %s", error)
+    @app.task(name=SWEEP, bind=True)  # type: ignore[untyped-decorator, unused-ignore]
+    def sweep(task: Task) -> None:
+        with measured("sweep", task.request.id):
+            _dispatch(app, worker.ledger())
+            _tidy(jobs)
+            try:
+                wake_for_jobs(app, min(jobs.due(), _WOKEN_AT_A_TIME))
+            except Transient as error:
+                _LOG.warning("messages for unfinished jobs will be sent later: %s", error)
 
     def open_process(**_: Any) -> None:
+        # Of a pool process, whose own value would be 0: ready is what the process says that has the door.
+        telemetry.ready.set(1)
         worker.open()
 
     def close_process(**_: Any) -> None:

@@ -9,6 +9,8 @@ import logging
 import os
 import time
 import uuid
+from collections.abc import Callable
+from typing import Literal
 from uuid import UUID
 
 from cluster import telemetry
@@ -32,16 +34,29 @@ _DIRECTORY = b"\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10"
 _DIRECTORY_WITHIN = 512
 
 
+Outcome = Literal["done", "nothing_to_do", "lease_lost", "put_off", "given_back"]
+"""What became of a message about a chunk."""
+
+
 class _LeaseLostError(Exception):
     """Somebody else has the chunk now."""
+
+
+class _GiveBackError(Exception):
+    """This process ends before the chunk can be done."""
 
 
 class ChunkWorker:
     """One worker process: its intake, opened after fork, and its ledger."""
 
-    def __init__(self, settings: Settings, pace: Pace) -> None:
+    def __init__(self, settings: Settings, pace: Pace, is_ending: Callable[[], bool] = lambda: False) -> None:
+        """
+        Args:
+            is_ending: whether a chunk in hand shall be given back; asked before each piece of a file.
+        """
         self._settings = settings
         self._pace = pace
+        self._is_ending = is_ending
         self._intake: Intake | None = None
         self._owner = -1
 
@@ -66,16 +81,16 @@ class ChunkWorker:
         """The ledger through this process's pool."""
         return Ledger(self.open().database, self._pace)
 
-    def work(self, job_id: UUID, chunk: int) -> Ledger | None:
-        """Do a chunk if it is nobody's; the ledger if it is done now, None if there was nothing to do or it failed."""
+    def work(self, job_id: UUID, chunk: int) -> Outcome:
+        """Do a chunk if it is nobody's."""
         ledger = self.ledger()
         holder = f"{self._settings.cluster.node_name}/{os.getpid()}/{uuid.uuid4()}"
         try:
             files = ledger.claim(job_id, chunk, holder)
             if files is None:
                 _LOG.debug("chunk %d of import %s is done or somebody else's", chunk, job_id)
-                return None
-            lease = _Lease(ledger, job_id, chunk, holder)
+                return "nothing_to_do"
+            lease = _Lease(ledger, job_id, chunk, holder, self._is_ending)
             outcome = _Run(self.open(), lease, self._settings.cluster.node_name).do(files)
             if not ledger.complete(job_id, chunk, holder, outcome):
                 raise _LeaseLostError
@@ -85,24 +100,34 @@ class ChunkWorker:
                 chunk,
                 job_id,
             )
-            return None
+            return "lease_lost"
+        except _GiveBackError:
+            ledger.give_back(job_id, chunk, holder)
+            _LOG.info("chunk %d of import %s is left to another worker: this one ends", chunk, job_id)
+            return "given_back"
         except Transient as error:
             _LOG.warning("chunk %d of import %s will be tried again: %s", chunk, job_id, error)
-            return None
+            return "put_off"
         _count(outcome)
-        return ledger
+        return "done"
 
 
 class _Lease:
     """Keeps the claim alive while work goes on."""
 
-    def __init__(self, ledger: Ledger, job_id: UUID, chunk: int, holder: str) -> None:
+    def __init__(
+        self, ledger: Ledger, job_id: UUID, chunk: int, holder: str, is_ending: Callable[[], bool] = lambda: False
+    ) -> None:
         self._ledger = ledger
+        self._is_ending = is_ending
         self._chunk = (job_id, chunk, holder)
         self._renewed = time.monotonic()
 
     def keep(self) -> None:
-        """Renew about once a second, which is how long a pause or a cancellation takes; raises _LeaseLostError."""
+        """Renew when a third of the lease has passed, and at least every second, which is how long a pause or a
+        cancellation may go unnoticed; raises _LeaseLostError, _GiveBackError."""
+        if self._is_ending():
+            raise _GiveBackError
         if time.monotonic() - self._renewed > min(self._ledger.pace.lease_seconds / 3, 1):
             if not self._ledger.renew(*self._chunk):
                 raise _LeaseLostError
@@ -144,7 +169,7 @@ class _Run:
                     self._lease.keep()
                     reception.write(piece)
                 return reception.stage()
-        except (_LeaseLostError, Transient):
+        except (_LeaseLostError, _GiveBackError, Transient):
             raise
         except MissingIdentifier as error:
             if is_directory:

@@ -8,10 +8,10 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from cluster.config import Settings
-from cluster.errors import ClusterError, Transient, UnknownResource
+from cluster.errors import ClusterError, NodeBusy, Transient, UnknownResource
 from cluster.failpoints import failpoint
 from cluster.ingest.acknowledge import http_error
 from cluster.ingest.intake import Intake
@@ -39,10 +39,17 @@ class _Stopped(Exception):
 class JobWorker:
     """The jobs as one worker process sees them; `process` holds its pool and its storage area."""
 
-    def __init__(self, settings: Settings, process: ChunkWorker, pace: JobPace | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        process: ChunkWorker,
+        pace: JobPace | None = None,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._settings = settings
         self._process = process
         self._pace = pace or JobPace()
+        self._is_ending = is_ending
         self._outputs = JobOutputs(settings.storage_directory, sync=settings.sync_storage_area)
 
     def work(self) -> bool:
@@ -78,7 +85,7 @@ class JobWorker:
         try:
             if claim.type not in ("Archive", "Media"):
                 return Ending("Failure", _NOT_IMPLEMENTED, f"jobs of type {claim.type} are unknown to this version")
-            return _Archiving(intake, work, claim, self._outputs).do()
+            return _Archiving(intake, work, claim, self._outputs, self._is_ending).do()
         except _Stopped as stopped:
             return Ending("Paused") if stopped.wish == "pause" else Ending("Failure", CANCELED_JOB)
         except LeaseLost:
@@ -96,13 +103,16 @@ class JobWorker:
 class _Archiving:
     """One attempt at a ZIP archive."""
 
-    def __init__(self, intake: Intake, work: Work, claim: Claim, outputs: JobOutputs) -> None:
+    def __init__(
+        self, intake: Intake, work: Work, claim: Claim, outputs: JobOutputs, is_ending: Callable[[], bool]
+    ) -> None:
         self._intake = intake
         self._work = work
         self._claim = claim
         self._outputs = outputs
         self._wanted = Wanted.from_json(claim.task["archive"])
         self._expected = max(int(claim.task["files"]), 1)
+        self._is_ending = is_ending
         self._files = 0
         self._kept = 0.0
 
@@ -140,6 +150,8 @@ class _Archiving:
     def _keep(self) -> None:
         if time.monotonic() - self._kept < self._work.pace.keep_seconds:
             return
+        if self._is_ending():
+            raise NodeBusy("its worker ends; another one begins anew")
         wish = self._work.keep(self._claim, min(99, self._files * 100 // self._expected))
         self._kept = time.monotonic()
         if wish is not None:

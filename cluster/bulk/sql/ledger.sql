@@ -127,6 +127,23 @@ UPDATE cluster.import_chunks
  WHERE job_id = %(job_id)s AND chunk = %(chunk)s AND lease_holder = %(holder)s
 RETURNING chunk
 
+-- give_back --
+-- Purpose: the holder stops in the middle; the chunk is due at once, and this claim does not count against it.
+-- Locks: the row of the chunk.
+UPDATE cluster.import_chunks
+   SET lease_holder = NULL, lease_until = NULL, sent_at = NULL, attempts = greatest(attempts - 1, 0)
+ WHERE job_id = %(job_id)s AND chunk = %(chunk)s AND done_at IS NULL AND lease_holder = %(holder)s
+RETURNING chunk
+
+-- unfinished --
+-- Purpose: chunks of all jobs that are not done: without a message, with one, being worked on. Both indexes know only
+-- such chunks.
+SELECT (SELECT count(*) FROM cluster.import_chunks WHERE done_at IS NULL AND sent_at IS NULL),
+       count(*) FILTER (WHERE lease_until IS NULL OR lease_until < clock_timestamp()),
+       count(*) FILTER (WHERE lease_until >= clock_timestamp())
+  FROM cluster.import_chunks
+ WHERE done_at IS NULL AND sent_at IS NOT NULL
+
 -- progress --
 SELECT count(*), count(done_at), coalesce(sum(file_count), 0),
        coalesce(sum(stored), 0), coalesce(sum(already_stored), 0),

@@ -12,6 +12,11 @@
 {{- add .Values.shutdown.preStopSeconds .Values.cluster.drainSeconds .Values.shutdown.marginSeconds -}}
 {{- end -}}
 
+{{/* What a worker may take to finish its chunks, so that it has time left to give back the others. */}}
+{{- define "orthanc-cluster.workerDrainSeconds" -}}
+{{- sub .Values.worker.terminationGracePeriodSeconds 45 -}}
+{{- end -}}
+
 {{- define "orthanc-cluster.probes" -}}
 {{- $period := int .Values.probes.startup.periodSeconds -}}
 startupProbe:
@@ -35,6 +40,10 @@ readinessProbe:
   periodSeconds: {{ .Values.probes.readiness.periodSeconds }}
   timeoutSeconds: {{ .Values.probes.readiness.timeoutSeconds }}
   failureThreshold: {{ .Values.probes.readiness.failureThreshold }}
+{{- end -}}
+
+{{/* Of pods that a balancer sends somebody to. */}}
+{{- define "orthanc-cluster.preStop" -}}
 lifecycle:
   preStop:
     exec:

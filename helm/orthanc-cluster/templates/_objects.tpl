@@ -68,9 +68,53 @@ spec:
       protocol: TCP
 {{- end -}}
 
+{{/* For scrapes of pods that serve nobody; Service of (root, component). */}}
+{{- define "orthanc-cluster.metricsService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "orthanc-cluster.fullname" .root }}-{{ .component }}-metrics
+  labels:
+    {{- include "orthanc-cluster.labels" . | nindent 4 }}
+spec:
+  type: ClusterIP
+  clusterIP: None
+  # A pod that is not ready is scraped too.
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "orthanc-cluster.selector" . | nindent 4 }}
+  ports:
+    - name: http
+      port: {{ .root.Values.http.port }}
+      targetPort: http
+      protocol: TCP
+{{- end -}}
+
 {{/* The Service that answers HTTP from outside. */}}
 {{- define "orthanc-cluster.readingService" -}}
 {{ include "orthanc-cluster.fullname" . }}-{{ ternary "http" "ingest-http" .Values.http.enabled }}
+{{- end -}}
+
+{{/* NetworkPolicy of (root, component) with nothing but probes and metrics. */}}
+{{- define "orthanc-cluster.metricsOnly" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "orthanc-cluster.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "orthanc-cluster.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "orthanc-cluster.selector" . | nindent 6 }}
+  policyTypes: [Ingress]
+  ingress:
+    - ports:
+        - {port: http, protocol: TCP}
+      {{- with .root.Values.networkPolicy.metricsFrom }}
+      from:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
 {{- end -}}
 
 {{/* NetworkPolicy of the doors of (root, component, dicom). */}}

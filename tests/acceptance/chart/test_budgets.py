@@ -52,6 +52,16 @@ def test_grace_covers_pre_stop_draining_and_the_rest(pre_stop, drain, margin):
         assert pod.spec["terminationGracePeriodSeconds"] >= pre_stop + drain + AFTER_DRAINING_SECONDS
 
 
+@pytest.mark.parametrize("grace", [60, 120, 600])
+def test_a_worker_has_time_left_to_give_back_what_it_does_not_finish(grace):
+    manifests = rendered(worker={"terminationGracePeriodSeconds": grace})
+    [pod] = [pod for pod in pods(manifests) if pod.owner.endswith("-worker")]
+    [container] = pod.containers
+    [drain] = [int(it["value"]) for it in container["env"] if it["name"] == "ORTHANC__CLUSTER__DRAIN_SECONDS"]
+    # The rows that are being written have a time budget of 30 s (Cluster.TransactionTimeBudgetSeconds).
+    assert pod.spec["terminationGracePeriodSeconds"] == grace >= drain + 30 + AFTER_DRAINING_SECONDS
+
+
 def test_the_program_is_told_the_same_time_for_draining():
     [config_map] = find(rendered(cluster={"drainSeconds": 77}), "ConfigMap")
     assert '"DrainSeconds": 77' in config_map["data"]["orthanc.json"]

@@ -26,7 +26,7 @@ def test_pod_security_restricted(pod):
     assert context["runAsNonRoot"] is True
     assert context["runAsUser"] > 0
     assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod.spec)
+    assert not {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} & set(pod.spec)
     for volume in pod.spec.get("volumes", []):
         assert set(volume) - {"name"} <= {"configMap", "emptyDir", "persistentVolumeClaim"}
 
@@ -78,8 +78,7 @@ def test_secrets_are_only_referred_to(name):
 @of_containers
 def test_whatever_has_a_door_has_all_probes(pod, container):
     has_door = bool(container.get("ports"))
-    # A worker has none: see the chart's README, "How a pod lives".
-    assert has_door is not pod.owner.endswith(("-worker", "-schema-upgrade", "-test-echo", "-test-store"))
+    assert has_door is not pod.owner.endswith(("-schema-upgrade", "-test-echo", "-test-store"))
     for kind, path in {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
         if has_door:
             assert container[kind]["httpGet"] == {"path": path, "port": "http"}

@@ -301,7 +301,7 @@ class TestLease:
 
         monkeypatch.setattr(intake, "store_all", slow)
         try:
-            assert worker.work(job_id, 0) is None
+            assert worker.work(job_id, 0) == "lease_lost"
         finally:
             worker.close()
 
