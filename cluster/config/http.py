@@ -31,6 +31,8 @@ class HttpSettings(Options):
         default_factory=dict, validation_alias="RegisteredUsers"
     )
 
+    compression_enabled: bool = Field(default=False, validation_alias="HttpCompressionEnabled")
+
     @model_validator(mode="after")
     def _somebody_may_enter(self) -> Self:
         if self.authentication_enabled and not self.registered_users:

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
 from cluster.errors import ClusterError
 from workers.http import (
@@ -29,8 +30,10 @@ from workers.http import (
     tree,
 )
 from workers.http.authentication import Doorkeeper
+from workers.http.compression import JsonCompression
 from workers.http.expanded import PATHS
 from workers.http.handlers import Handler, Routes, reading
+from workers.http.request_ids import RequestIds
 from workers.http.resources import get_resource, list_resources
 from workers.http.services import Services
 from workers.http.upload import post_instances
@@ -54,7 +57,7 @@ TOPICS: tuple[Routes, ...] = (
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 
 
-def application(services: Services) -> Starlette:
+def application(services: Services) -> ASGIApp:
     """The ASGI application of one process."""
     routes: dict[str, dict[str, Handler]] = {
         "/startupz": {"GET": probes.startupz, "HEAD": probes.startupz},
@@ -73,9 +76,13 @@ def application(services: Services) -> Starlette:
         for path, methods in topic.items():
             routes.setdefault(path, {}).update(methods)
 
+    http = services.settings.http
+    middleware = [Middleware(Doorkeeper, settings=http)]
+    if http.compression_enabled:
+        middleware.append(Middleware(JsonCompression))
     app = Starlette(
         routes=[_route(services, path, handlers) for path, handlers in routes.items()],
-        middleware=[Middleware(Doorkeeper, settings=services.settings.http)],
+        middleware=middleware,
         exception_handlers={
             errors.Refusal: errors.on_refusal,
             ClusterError: errors.on_cluster_error,
@@ -86,7 +93,7 @@ def application(services: Services) -> Starlette:
     )
     assert isinstance(app.router, Router)
     app.router.redirect_slashes = False
-    return app
+    return RequestIds(app)
 
 
 def _route(services: Services, path: str, handlers: Mapping[str, Handler]) -> Route:

@@ -48,6 +48,7 @@ def error_answer(request: Request, error: HttpError, details: str = "") -> Respo
         "Method": request.method,
         "OrthancError": error.orthanc_error,
         "OrthancStatus": error.orthanc_status,
+        "RequestId": request.scope["request_id"],
         "Uri": request.url.path,
     }
     if details:

@@ -22,6 +22,7 @@ def test_unknown_route(door: Door) -> None:
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/plain")
     assert answer.json() == {
+        "RequestId": answer.headers["x-request-id"],
         "HttpError": "Not Found",
         "HttpStatus": 404,
         "Message": "Unknown resource",
