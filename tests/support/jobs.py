@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 from cluster.bulk.ledger import Pace
 from cluster.config import Settings
@@ -114,3 +115,25 @@ def unzipped(content: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def make_endless(database_uri: str, storage: Path, instance_id: str) -> Callable[[], None]:
+    """Let the file of an instance be of 64 GB, which takes minutes to pack; returns what takes that back."""
+    with psycopg.connect(database_uri, autocommit=True) as connection:
+        ((attachment, size),) = connection.execute(
+            "SELECT a.uuid, a.uncompressedSize FROM AttachedFiles a JOIN Resources r ON r.internalId = a.id"
+            " WHERE r.publicId = %s",
+            (instance_id,),
+        ).fetchall()
+    (path,) = storage.rglob(attachment)
+
+    def resize(to: int) -> None:
+        os.truncate(path, to)  # sparse
+        with psycopg.connect(database_uri, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE AttachedFiles SET compressedSize = %(size)s, uncompressedSize = %(size)s WHERE uuid = %(uuid)s",
+                {"size": to, "uuid": attachment},
+            )
+
+    resize(64 << 30)
+    return lambda: resize(size)
