@@ -108,7 +108,7 @@ def test_a_wrong_option_of_section_cluster_is_named(key: str, value: Any, reason
 
 def test_unknown_options_elsewhere_are_ignored() -> None:
     assert (
-        from_json({"JobsHistorySize": 5, "DicomWeb": {"Enable": True}, "name": "x", "files": [], "http": 5})
+        from_json({"ConcurrentJobs": 5, "DicomWeb": {"Enable": True}, "name": "x", "files": [], "http": 5})
         == Settings()
     )
 
