@@ -70,6 +70,7 @@ class Conditions:
         self._highest = search.level
         self._joins: list[sql.Composable] = []
         self._wheres: list[sql.Composable] = []
+        self._late: list[sql.Composable] = []
         self._order: list[sql.Composable] = []
         for level, public_id in search.ancestors.items():
             wanted = self.bound.bind(public_id)
@@ -94,7 +95,22 @@ class Conditions:
     @property
     def wheres(self) -> sql.Composable:
         """Conditions, each with AND before it."""
+        return sql.SQL("\n").join([*self._wheres, *self._late])
+
+    @property
+    def early(self) -> sql.Composable:
+        """Those of them that may find resources."""
         return sql.SQL("\n").join(self._wheres)
+
+    @property
+    def late(self) -> sql.Composable:
+        """The others: each has to be looked at for one found resource after the other."""
+        return sql.SQL("\n").join(self._late)
+
+    @property
+    def has_late(self) -> bool:
+        """Whether there are such."""
+        return bool(self._late)
 
     @property
     def order(self) -> sql.Composable:
@@ -155,7 +171,8 @@ class Conditions:
         }
         if not is_identifier:
             test = test_of_value(constraint, sql.Identifier("t", "value"), self.bound)
-            self._wheres.append(piece("tag_below", test=test, **parts))
+            wheres = self._late if anchor == self.level else self._wheres
+            wheres.append(piece("tag_below", test=test, **parts))
             return
         value: sql.Composable = sql.SQL("")
         if not decides:

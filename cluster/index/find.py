@@ -70,17 +70,19 @@ def _page(database: Database, search: Search, window: tuple[str, int, int]) -> l
     conditions = Conditions(search)
     bind = conditions.bound.bind
     after, offset, limit = window
-    statement = piece(
-        "find_ids",
-        found=conditions.found,
-        joins=conditions.joins,
-        conditions=conditions.wheres,
-        order=conditions.order,
-        level=bind(int(search.level)),
-        after=bind(after),
-        limit=bind(limit),
-        offset=bind(offset),
-    )
+    is_lazy = conditions.has_late and not search.order
+    parts: dict[str, sql.Composable] = {
+        "found": conditions.found,
+        "joins": conditions.joins,
+        "level": bind(int(search.level)),
+        "after": bind(after),
+        "limit": bind(limit),
+        "offset": bind(offset),
+    }
+    if is_lazy:
+        statement = piece("find_ids_lazily", conditions=conditions.early, late=conditions.late, **parts)
+    else:
+        statement = piece("find_ids", conditions=conditions.wheres, order=conditions.order, **parts)
     return [public_id for (public_id,) in _rows(database, "find_resources", statement, conditions)]
 
 

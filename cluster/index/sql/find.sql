@@ -10,6 +10,22 @@ SELECT {found}.publicId
  ORDER BY {order} {found}.publicId
  LIMIT {limit} OFFSET {offset}
 
+-- find_ids_lazily --
+-- The same where conditions are worth looking at one resource after the other, only until there are enough: `late` ones.
+-- OFFSET 0 keeps the planner from looking at them first, for all resources.
+-- Locks: none that a writer would notice.
+SELECT {found}.publicId
+  FROM (SELECT {found}.publicId, {found}.internalId
+          FROM Resources {found}
+               {joins}
+         WHERE {found}.resourceType = {level} AND {found}.publicId > {after}
+               {conditions}
+         ORDER BY {found}.publicId OFFSET 0) AS {found}
+ WHERE true
+       {late}
+ ORDER BY {found}.publicId
+ LIMIT {limit} OFFSET {offset}
+
 -- count_ids --
 -- How many there are.
 -- Locks: none that a writer would notice.

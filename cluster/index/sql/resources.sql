@@ -15,16 +15,19 @@ SELECT publicId
 -- Unstable is what cluster.log_stable_resources has noted and not yet logged as stable, and what got an instance that it has
 -- still to read (`fresh`): usually those of the last second, and never more than it reads at a time.
 -- Locks: none that a writer would notice.
-WITH fresh AS MATERIALIZED (
-    SELECT a.resource
+WITH fresh_series AS MATERIALIZED (
+    -- One look for each change, which are few: as a join it would be planned as if they were many.
+    SELECT DISTINCT (SELECT i.parentId FROM Resources i WHERE i.internalId = c.internalId) AS id
       FROM Changes c
-      JOIN Resources i ON i.internalId = c.internalId
-      JOIN Resources se ON se.internalId = i.parentId
-      JOIN Resources st ON st.internalId = se.parentId
-     CROSS JOIN LATERAL (VALUES (se.internalId), (st.internalId), (st.parentId)) AS a (resource)
-     WHERE %(level)s < 3 AND c.changeType = 2 AND a.resource IS NOT NULL
+     WHERE %(level)s < 3 AND c.changeType = 2
        AND c.seq > (SELECT p.value::bigint FROM cluster.properties p WHERE p.name = 'stable_changes_read_upto')
        AND c.seq > (SELECT g.value - 10000 FROM GlobalIntegers g WHERE g.key = 6)
+), fresh_studies AS MATERIALIZED (
+    SELECT DISTINCT (SELECT s.parentId FROM Resources s WHERE s.internalId = f.id) AS id FROM fresh_series f
+), fresh AS (
+    SELECT f.id AS resource FROM fresh_series f
+     UNION ALL SELECT f.id FROM fresh_studies f
+     UNION ALL SELECT (SELECT s.parentId FROM Resources s WHERE s.internalId = f.id) FROM fresh_studies f
 )
 SELECT r.publicId,
        parent.publicId,
@@ -38,7 +41,7 @@ SELECT r.publicId,
                FROM Resources c JOIN Metadata m ON m.id = c.internalId AND m.type = 1
               WHERE c.parentId = r.internalId AND r.resourceType = 2),
        NOT EXISTS (SELECT FROM cluster.unstable_resources u WHERE u.resource = r.internalId)
-           AND r.internalId NOT IN (SELECT f.resource FROM fresh f),
+           AND r.internalId NOT IN (SELECT f.resource FROM fresh f WHERE f.resource IS NOT NULL),
        a.uuid, a.uncompressedSize,
        CASE WHEN %(attachments)s THEN
            (SELECT json_agg(json_build_array(f.fileType, f.uuid, f.compressedSize, f.uncompressedSize,
