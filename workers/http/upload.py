@@ -1,44 +1,61 @@
-"""POST /instances: one DICOM file (interop/rest.md 3)."""
+"""POST /instances: DICOM files, alone, in a form, or in a ZIP archive (interop/rest.md 3)."""
 
 from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cluster.errors import BadDicom
 from cluster.ingest.commit import Stored
 from cluster.ingest.origin import Origin
 from workers.http.answers import json_answer
 from workers.http.body import RequestBody, gunzip
 from workers.http.errors import BAD_FILE_FORMAT, UNSUPPORTED_MEDIA_TYPE, Refusal
+from workers.http.multipart import boundary_of, parts_of
+from workers.http.parameters import flag
 from workers.http.services import Services
+from workers.http.zip_upload import BEGINNINGS, Taken, store_archive
 
 _ENCODINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
 
 
 async def post_instances(services: Services, request: Request) -> Response:
-    """Store the posted file, passing its bytes on as they come."""
+    """Store what is posted, passing its bytes on as they come.
+
+    One file is answered with an object, an archive or a form with an array of what is DICOM in it; with `refused` also
+    of what is not.
+    """
     services.require_ready()
     is_gzip = _is_gzip(request)
+    content_type = request.headers.get("content-type", "")
+    boundary = boundary_of(content_type) if content_type.lower().startswith("multipart/") else None
     with services.uploads.admit():
         body = RequestBody(request.receive)
         # On the loop: a small file then needs its thread only once it is complete.
         first = await body.next_piece()
-        stored = await services.uploads.run(_store, services, _origin(request), body.pieces(first), is_gzip)
-    return json_answer(
-        {
-            "ID": stored.ids.instance,
-            "ParentPatient": stored.ids.patient,
-            "ParentSeries": stored.ids.series,
-            "ParentStudy": stored.ids.study,
-            "Path": f"/instances/{stored.ids.instance}",
-            "Status": stored.status,
-        }
-    )
+        received = body.pieces(first)
+        store = _store_parts if boundary is not None else _store_body
+        answer = await services.uploads.run(store, services, _origin(request), received, is_gzip, boundary or b"")
+    if isinstance(answer, Stored):
+        return json_answer(_stored(answer))
+    refused = [{"Details": reason, "Filename": name, "Status": "Failure"} for name, reason in answer.refused]
+    return json_answer([_stored(stored) for stored in answer.stored] + (refused if flag(request, "refused") else []))
+
+
+def _stored(stored: Stored) -> dict[str, Any]:
+    return {
+        "ID": stored.ids.instance,
+        "ParentPatient": stored.ids.patient,
+        "ParentSeries": stored.ids.series,
+        "ParentStudy": stored.ids.study,
+        "Path": f"/instances/{stored.ids.instance}",
+        "Status": stored.status,
+    }
 
 
 def _is_gzip(request: Request) -> bool:
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        raise Refusal(UNSUPPORTED_MEDIA_TYPE, "multipart bodies are not served by this version; post the file itself")
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in _ENCODINGS:
         raise Refusal(UNSUPPORTED_MEDIA_TYPE, f"content encoding {encoding!r} is not served, only gzip")
@@ -55,17 +72,50 @@ def _origin(request: Request) -> Origin:
     )
 
 
-def _store(services: Services, origin: Origin, received: Iterator[bytes], is_gzip: bool) -> Stored:
+def _store_body(
+    services: Services, origin: Origin, received: Iterator[bytes], is_gzip: bool, boundary: bytes
+) -> Stored | Taken:
     pieces = gunzip(received) if is_gzip else received
     first = next(pieces, b"")
     if not first:
         raise Refusal(BAD_FILE_FORMAT, "the body is empty")
-    if first.startswith(b"PK\x03\x04") and first[128:132] != b"DICM":
-        raise Refusal(
-            UNSUPPORTED_MEDIA_TYPE, "ZIP archives are not served by this version; use `orthanc-cluster import`"
-        )
+    if not _is_archive(first):
+        return _store_file(services, origin, chain([first], pieces))
+    taken = Taken()
+    store_archive(services.intake, origin, chain([first], pieces), taken)
+    return taken
+
+
+def _store_parts(
+    services: Services, origin: Origin, received: Iterator[bytes], is_gzip: bool, boundary: bytes
+) -> Taken:
+    """Each part is a file, or an archive; what is neither is left out."""
+    taken = Taken()
+    for name, content in parts_of(gunzip(received) if is_gzip else received, boundary):
+        # Enough to see what it is, however the body came.
+        beginning = b""
+        while len(beginning) < _ENOUGH_TO_TELL and (piece := next(content, b"")):
+            beginning += piece
+        if _is_archive(beginning):
+            store_archive(services.intake, origin, chain([beginning], content), taken)
+        elif beginning:
+            try:
+                taken.stored.append(_store_file(services, origin, chain([beginning], content)))
+            except BadDicom as error:
+                taken.refuse(name, str(error))
+    return taken
+
+
+_ENOUGH_TO_TELL = 132
+
+
+def _is_archive(beginning: bytes) -> bool:
+    # A preamble may hold anything.
+    return beginning.startswith(BEGINNINGS) and beginning[128:132] != b"DICM"
+
+
+def _store_file(services: Services, origin: Origin, pieces: Iterator[bytes]) -> Stored:
     with services.intake.receive(origin) as reception:
-        reception.write(first)
         for piece in pieces:
             reception.write(piece)
         return reception.commit()
