@@ -31,6 +31,7 @@ from workers.http import (
 )
 from workers.http.authentication import Doorkeeper
 from workers.http.compression import JsonCompression
+from workers.http.documents import routes_of_documents
 from workers.http.expanded import PATHS
 from workers.http.handlers import Handler, Routes, reading
 from workers.http.request_ids import RequestIds
@@ -57,8 +58,8 @@ TOPICS: tuple[Routes, ...] = (
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 
 
-def application(services: Services) -> ASGIApp:
-    """The ASGI application of one process."""
+def route_table() -> dict[str, dict[str, Handler]]:
+    """Every route: path → method → handler."""
     routes: dict[str, dict[str, Handler]] = {
         "/startupz": {"GET": probes.startupz, "HEAD": probes.startupz},
         "/livez": {"GET": probes.livez, "HEAD": probes.livez},
@@ -75,13 +76,18 @@ def application(services: Services) -> ASGIApp:
     for topic in TOPICS:
         for path, methods in topic.items():
             routes.setdefault(path, {}).update(methods)
+    routes.update(routes_of_documents(routes))
+    return routes
 
+
+def application(services: Services) -> ASGIApp:
+    """The ASGI application of one process."""
     http = services.settings.http
     middleware = [Middleware(Doorkeeper, settings=http)]
     if http.compression_enabled:
         middleware.append(Middleware(JsonCompression))
     app = Starlette(
-        routes=[_route(services, path, handlers) for path, handlers in routes.items()],
+        routes=[_route(services, path, handlers) for path, handlers in route_table().items()],
         middleware=middleware,
         exception_handlers={
             errors.Refusal: errors.on_refusal,

@@ -18,7 +18,8 @@ from cluster.jobs.registry import NewJob, Registry
 from workers.archives.kinds import entries
 from workers.archives.zip_stream import zip_stream
 from workers.http.answers import PooledStream, json_answer
-from workers.http.archive_requests import Kind, Order, order_of_body, order_of_query
+from workers.http.archive_requests import OPTIONS, Kind, Order, order_of_body, order_of_query
+from workers.http.described import JSON, gives, takes
 from workers.http.expanded import PATHS
 from workers.http.handlers import Handler, Routes, reading, reading_json
 from workers.http.levels import level_of
@@ -27,6 +28,8 @@ from workers.http.services import Services
 ZIP_TYPE = "application/zip"
 
 
+@takes(OPTIONS)
+@gives(ZIP_TYPE)
 def get_resource(kind: Kind, services: Services, request: Request) -> Response:
     """A patient, study or series."""
     services.require_ready()
@@ -35,12 +38,15 @@ def get_resource(kind: Kind, services: Services, request: Request) -> Response:
     return _of_path(services, request, order)
 
 
+@gives(f"{ZIP_TYPE}, {JSON}")
 def post_resource(kind: Kind, services: Services, request: Request, body: Any) -> Response:
     """The same with its options in a body."""
     public_id = request.path_params["id"]
     return _of_path(services, request, order_of_body(body, kind, [public_id], f"{public_id}.zip", extended=False))
 
 
+@takes({"resources": "Ids, separated by commas."}, OPTIONS)
+@gives(ZIP_TYPE)
 def get_any(kind: Kind, extended: bool, services: Services, request: Request) -> Response:
     """Any resources, named by the parameter `resources`."""
     services.require_ready()
@@ -48,6 +54,7 @@ def get_any(kind: Kind, extended: bool, services: Services, request: Request) ->
     return _archive(services, order_of_query(request, kind, ids, "Archive.zip", extended=extended))
 
 
+@gives(f"{ZIP_TYPE}, {JSON}")
 def post_any(kind: Kind, extended: bool, services: Services, request: Request, body: Any) -> Response:
     """Any resources, named in the body."""
     return _archive(services, order_of_body(body, kind, None, "Archive.zip", extended=extended))

@@ -14,6 +14,14 @@ from workers.http.parameters import flag, refuse_unserved
 
 Kind = Literal["Archive", "Media"]
 
+OPTIONS = {
+    "filename": "Name to offer.",
+    "extended": "Of media: more in the DICOMDIR.",
+    "transcode": "Not served (501).",
+    "lossy-quality": "Not served (501).",
+}
+"""Parameters of the query."""
+
 _UNSERVED = ("transcode", "lossy-quality")
 _UNSERVED_FIELDS = ("Transcode", "LossyQuality", "Utf8")
 _UNSAFE_IN_NAME = re.compile(r"[^ !#-\[\]-~]")

@@ -14,6 +14,7 @@ from cluster.ingest.attachment import attach, change_form, is_intact
 from workers.http.answers import json_answer
 from workers.http.attachment_bytes import bytes_answer
 from workers.http.body import RequestBody
+from workers.http.described import BYTES, JSON, TEXT, explained, gives, sent, takes
 from workers.http.expanded import PATHS
 from workers.http.handlers import Handler, Routes, reading
 from workers.http.levels import level_of
@@ -40,6 +41,7 @@ OPERATIONS = (
 Answer = Callable[[AttachedFile], Response | None]
 
 
+@takes({"full": "With numbers."})
 def get_attachments(services: Services, request: Request) -> Response:
     """Names of the attachments of a resource; with their numbers if `full` says so."""
     services.require_ready()
@@ -55,6 +57,7 @@ def get_attachment(services: Services, request: Request) -> Response:
     return Response(status_code=404) if found is None else json_answer(list(OPERATIONS))
 
 
+@sent(BYTES)
 async def put_attachment(services: Services, request: Request) -> Response:
     """Attach the body, passing its bytes on as they come; only types of users."""
     services.require_ready()
@@ -90,6 +93,7 @@ async def put_attachment(services: Services, request: Request) -> Response:
         return await services.uploads.run(store, body.pieces(first))
 
 
+@gives(TEXT)
 def remove_attachment(services: Services, request: Request) -> Response:
     """Delete an attachment; of Orthanc's own only `dicom-as-json`, which nobody reads any more."""
     slot = _slot(services, request)
@@ -111,7 +115,7 @@ def _slot(services: Services, request: Request) -> Slot:
     return Slot(level_of(request), request.path_params["id"], kind)
 
 
-def _telling(text_of: Answer) -> Handler:
+def _telling(text: str, text_of: Answer) -> Handler:
     """A route that tells something about an attachment; 404 without a body if there is nothing to tell."""
 
     def answer(services: Services, request: Request) -> Response:
@@ -125,7 +129,7 @@ def _telling(text_of: Answer) -> Handler:
         told.headers.update(etag(found.version))
         return told
 
-    return reading(answer)
+    return explained(text)(gives(TEXT)(reading(answer)))
 
 
 def _text(value: object) -> Response | None:
@@ -151,7 +155,7 @@ def _bytes(is_raw: bool) -> Handler:
         services.require_ready()
         return bytes_answer(services, request, _slot(services, request), is_raw)
 
-    return reading(answer)
+    return gives(BYTES)(takes({"filename": "Name to offer."})(reading(answer)))
 
 
 def _changing(form: Compression) -> Handler:
@@ -164,6 +168,7 @@ def _changing(form: Compression) -> Handler:
 
 
 def _verify(services: Services, request: Request) -> Response:
+    """Compare the stored content with its MD5; 404 where it differs, or there is none."""
     found = read_attachment(services.database, _slot(services, request))
     if found is None or not is_intact(services.storage, found.bytes):
         return Response(status_code=404)
@@ -172,18 +177,20 @@ def _verify(services: Services, request: Request) -> Response:
 
 _OF_ONE: dict[str, dict[str, Handler]] = {
     "": {"GET": reading(get_attachment), "PUT": put_attachment, "DELETE": writing(remove_attachment)},
-    "/data": {"GET": _bytes(is_raw=False)},
-    "/compressed-data": {"GET": _bytes(is_raw=True)},
-    "/info": {"GET": _telling(_info)},
-    "/size": {"GET": _telling(lambda found: _text(found.bytes.size))},
-    "/compressed-size": {"GET": _telling(lambda found: _text(found.bytes.compressed_size))},
-    "/md5": {"GET": _telling(lambda found: _text(found.bytes.md5))},
-    "/compressed-md5": {"GET": _telling(lambda found: _text(found.bytes.compressed_md5))},
+    "/data": {"GET": explained("The content, or one range of it.")(_bytes(is_raw=False))},
+    "/compressed-data": {"GET": explained("The content as it is stored.")(_bytes(is_raw=True))},
+    "/info": {"GET": gives(JSON)(_telling("Sizes, MD5 and UUID.", _info))},
+    "/size": {"GET": _telling("Bytes of the content.", lambda found: _text(found.bytes.size))},
+    "/compressed-size": {"GET": _telling("Bytes as it is stored.", lambda found: _text(found.bytes.compressed_size))},
+    "/md5": {"GET": _telling("MD5 of the content.", lambda found: _text(found.bytes.md5))},
+    "/compressed-md5": {"GET": _telling("MD5 as it is stored.", lambda found: _text(found.bytes.compressed_md5))},
     "/is-compressed": {
-        "GET": _telling(lambda found: _text(int(found.bytes.compression != Compression.NONE))),
+        "GET": _telling(
+            "Whether it is stored compressed.", lambda found: _text(int(found.bytes.compression != Compression.NONE))
+        ),
     },
-    "/compress": {"POST": _changing(Compression.ZLIB_WITH_SIZE)},
-    "/uncompress": {"POST": _changing(Compression.NONE)},
+    "/compress": {"POST": explained("Store it compressed.")(_changing(Compression.ZLIB_WITH_SIZE))},
+    "/uncompress": {"POST": explained("Store it as it is.")(_changing(Compression.NONE))},
     "/verify-md5": {"POST": writing(_verify)},
 }
 

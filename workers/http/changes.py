@@ -10,6 +10,7 @@ from cluster.index.changes import ChangePage, changes_since, changes_until, clea
 from workers.http.answers import json_answer
 from workers.http.change_json import CHANGE_TYPES, change_as_json
 from workers.http.change_stream import EVENT_STREAM, event_stream, wait_for_page
+from workers.http.described import JSON, TEXT, gives, takes
 from workers.http.errors import PARAMETER_OUT_OF_RANGE, Refusal
 from workers.http.handlers import Routes, reading
 from workers.http.parameters import flag
@@ -28,6 +29,17 @@ _SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
+@takes(
+    {
+        "since": "Number of the last change that is known; the header Last-Event-ID says so, too.",
+        "to": "Number of the last change of interest.",
+        "limit": "How many at most (100).",
+        "last": "Only the last change.",
+        "type": "Types of interest, separated by `;`.",
+        "wait": "Seconds to wait for the first change behind `since` (ours).",
+    }
+)
+@gives(f"{JSON}, {EVENT_STREAM}")
 async def get_changes(services: Services, request: Request) -> Response:
     """A page of the log; with `wait`, not before there is something behind `since`; or a stream of events."""
     if EVENT_STREAM in request.headers.get("accept", ""):
@@ -55,6 +67,7 @@ def read_changes(services: Services, request: Request) -> Response:
     return json_answer(_answer(page))
 
 
+@gives(TEXT)
 def delete_changes(services: Services, request: Request) -> Response:
     """Empty the log; `Last` stays, so who follows goes on. What has to become stable still does."""
     clear_changes(services.database)

@@ -11,6 +11,7 @@ from cluster.dicom.levels import Level
 from cluster.errors import UnknownResource
 from cluster.index.deletion import delete_resource, levels_of
 from workers.http.answers import json_answer
+from workers.http.described import TEXT, gives
 from workers.http.errors import BAD_REQUEST, PARAMETER_OUT_OF_RANGE, Refusal
 from workers.http.expanded import PATHS, TYPES, path_of
 from workers.http.handlers import Routes
@@ -30,6 +31,7 @@ def delete(services: Services, request: Request) -> Response:
     )
 
 
+@gives(TEXT)
 def bulk_delete(services: Services, request: Request, body: Any) -> Response:
     """Delete each of many resources, in a transaction of its own; unknown ones are skipped."""
     for level, public_id in _resources(services, body):

@@ -21,6 +21,15 @@ from workers.http.tag_forms import short_form, simplified_form
 
 RESOURCES_PER_PAGE = 500
 
+FORMATS = {
+    "full": "Tags by number, with name and type.",
+    "short": "Tags by number.",
+    "requested-tags": "More tags to show: names or `gggg,eeee`, separated by `;`.",
+    "requestedTags": "The older spelling of it.",
+    "response-content": "The parts to show, separated by `;`.",
+}
+"""Parameters that `wanted_by` understands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

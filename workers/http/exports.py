@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from cluster.index.exports import Export, clear_exports, exports_since, last_export
 from workers.http.answers import json_answer
+from workers.http.described import TEXT, gives, takes
 from workers.http.expanded import TYPES, path_of
 from workers.http.handlers import Routes, reading
 from workers.http.parameters import flag
@@ -21,6 +22,9 @@ MAXIMUM_LIMIT = 20_000
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
+@takes(
+    {"since": "Number of the last export that is known.", "limit": "How many at most.", "last": "Only the last one."}
+)
 def get_exports(services: Services, request: Request) -> Response:
     """A page of the log, or its last entry. What is no number means the defaults, as in /changes."""
     services.require_ready()
@@ -58,6 +62,7 @@ def _export(export: Export) -> dict[str, Any]:
     }
 
 
+@gives(TEXT)
 def delete_exports(services: Services, request: Request) -> Response:
     """Empty the log; numbers go on where they were."""
     clear_exports(services.database)

@@ -6,11 +6,14 @@ from starlette.responses import Response
 from cluster.index.attachments import Compression, dicom_attachment
 from workers.archives.content import pieces
 from workers.http.answers import PooledStream
+from workers.http.described import gives, takes
 from workers.http.parameters import refuse_unserved
 from workers.http.ranges import wanted_range
 from workers.http.services import Services
 
 
+@takes({"transcode": "Not served (501).", "lossy-quality": "Not served (501)."})
+@gives("application/dicom")
 def get_file(services: Services, request: Request) -> Response:
     """The DICOM file of an instance, or one range of it."""
     services.require_ready()

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from cluster.index.find import count, find
 from cluster.index.lookup import lookup
 from workers.http.answers import PooledStream, json_answer, json_array
+from workers.http.described import TEXT, sent
 from workers.http.errors import BAD_REQUEST, Refusal
 from workers.http.expanded import TYPES, path_of
 from workers.http.expansion import shown_pages
@@ -41,6 +42,7 @@ def post_count_resources(services: Services, request: Request, body: Any) -> Res
     return json_answer({"Count": count(services.database, query.search)})
 
 
+@sent(TEXT)
 def post_lookup(services: Services, request: Request, body: bytes) -> Response:
     """Resources that have the text of the body as one of their identifiers."""
     try:

@@ -5,12 +5,14 @@ Topic modules export `ROUTES`, which `application.py` merges.
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from functools import update_wrapper
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from workers.http.body import RequestBody
+from workers.http.described import BYTES, JSON, sent
 from workers.http.errors import BAD_JSON, TOO_LARGE, Refusal
 from workers.http.services import Services
 from workers.http.threads import ThreadPool
@@ -33,6 +35,7 @@ def reading(handler: BlockingHandler) -> Handler:
         with services.reads.admit():
             return await services.reads.run(handler, services, request)
 
+    update_wrapper(in_thread, handler)
     return in_thread
 
 
@@ -50,12 +53,23 @@ def with_body(pool: Callable[[Services], ThreadPool], handler: BodyHandler, maxi
             body = await whole_body(request, maximum)
             return await pool(services).run(handler, services, request, body)
 
-    return in_thread
+    update_wrapper(in_thread, handler)
+    return sent(BYTES)(in_thread)
 
 
 def reading_json(handler: JsonHandler, maximum: int = MAXIMUM_BODY_BYTES) -> Handler:
     """The same for a body in JSON."""
-    return reading_body(lambda services, request, body: handler(services, request, json_of(body)), maximum)
+    return sent(JSON)(reading_body(parsing_json(handler), maximum))
+
+
+def parsing_json(handler: JsonHandler) -> BodyHandler:
+    """A handler of the bytes of a JSON body."""
+
+    def parse(services: Services, request: Request, body: bytes) -> Response:
+        return handler(services, request, json_of(body))
+
+    update_wrapper(parse, handler)
+    return parse
 
 
 async def whole_body(request: Request, maximum: int) -> bytes:

@@ -16,6 +16,7 @@ from cluster.index.attachments import dicom_attachment
 from cluster.index.tree import files_below
 from cluster.storage.zlib_form import PIECE_BYTES
 from workers.http.answers import PooledStream, json_answer, orthanc_json
+from workers.http.described import BYTES, JSON, gives, takes
 from workers.http.dicom_files import open_dicom, tags_of_attachment
 from workers.http.errors import UNKNOWN_RESOURCE, Refusal
 from workers.http.expanded import PATHS
@@ -23,11 +24,14 @@ from workers.http.expansion import tags_named
 from workers.http.handlers import Routes, reading
 from workers.http.levels import level_of
 from workers.http.services import Services
-from workers.http.tag_forms import formatted, simplified_form
+from workers.http.tag_forms import FORMS, formatted, simplified_form
 
 _SEPARATORS = re.compile("[;,]")
 
+IGNORE_LENGTH = {"ignore-length": "Tags `gggg-eeee` whose value is shown however long it is."}
 
+
+@takes(FORMS, IGNORE_LENGTH)
 def get_tags(services: Services, request: Request) -> Response:
     """All tags of an instance, in the form that is asked for."""
     services.require_ready()
@@ -35,6 +39,7 @@ def get_tags(services: Services, request: Request) -> Response:
     return json_answer(formatted(tags_of_attachment(services, attachment, _ignore_length(request)), request))
 
 
+@takes(IGNORE_LENGTH)
 def get_simplified_tags(services: Services, request: Request) -> Response:
     """All tags of an instance by name."""
     services.require_ready()
@@ -42,6 +47,7 @@ def get_simplified_tags(services: Services, request: Request) -> Response:
     return json_answer(simplified_form(tags_of_attachment(services, attachment, _ignore_length(request))))
 
 
+@takes(FORMS)
 def get_header(services: Services, request: Request) -> Response:
     """The file meta information of an instance."""
     services.require_ready()
@@ -49,6 +55,7 @@ def get_header(services: Services, request: Request) -> Response:
         return json_answer(formatted(file.header(), request))
 
 
+@gives(f"{JSON}, {BYTES}")
 def get_content(services: Services, request: Request) -> Response:
     """What is at a path of tags and item numbers: a list of names, or the bytes of a value."""
     services.require_ready()
@@ -71,16 +78,19 @@ def get_content(services: Services, request: Request) -> Response:
         raise
 
 
+@takes(FORMS, IGNORE_LENGTH)
 def get_module(services: Services, request: Request) -> Response:
     """Tags of the DICOM module of a resource's level, from one of its instances."""
     return _module(services, request, level_of(request))
 
 
+@takes(FORMS, IGNORE_LENGTH)
 def get_patient_module(services: Services, request: Request) -> Response:
     """The same of the study's patient."""
     return _module(services, request, Level.PATIENT)
 
 
+@takes(FORMS, IGNORE_LENGTH)
 def get_shared_tags(services: Services, request: Request) -> Response:
     """Texts that are the same in all instances, whose files are all read. No sequences, and nothing binary."""
     services.require_ready()
@@ -93,6 +103,7 @@ def get_shared_tags(services: Services, request: Request) -> Response:
     return json_answer(formatted(shared or {}, request))
 
 
+@takes(FORMS, IGNORE_LENGTH)
 def get_instances_tags(services: Services, request: Request) -> Response:
     """{instance: tags}, one file at a time."""
     services.require_ready()

@@ -21,6 +21,7 @@ from cluster.storage.job_outputs import JobOutputs
 from workers.archives.content import piece_of
 from workers.http.answers import PooledStream, json_answer
 from workers.http.archive import ZIP_TYPE, disposition
+from workers.http.described import TEXT, explained, gives, takes
 from workers.http.errors import Refusal
 from workers.http.handlers import Handler, Routes, reading
 from workers.http.job_views import import_view, job_view
@@ -36,6 +37,7 @@ ARCHIVE = "archive"
 """The only output that a job has."""
 
 
+@takes({"expand": "Objects instead of ids."})
 def list_jobs(services: Services, request: Request) -> Response:
     """Ids of all jobs that are not forgotten, or all of them in full."""
     services.require_ready()
@@ -60,7 +62,7 @@ def get_job(services: Services, request: Request) -> Response:
     return _nothing() if found is None else json_answer(import_view(found))
 
 
-def _action(of_job: Callable[[Registry, UUID], bool], of_import: Callable[[Imports, UUID], bool]) -> Handler:
+def _action(text: str, of_job: Callable[[Registry, UUID], bool], of_import: Callable[[Imports, UUID], bool]) -> Handler:
     """A route that does something to a job, or else to an import."""
 
     def act(services: Services, request: Request) -> Response:
@@ -76,7 +78,7 @@ def _action(of_job: Callable[[Registry, UUID], bool], of_import: Callable[[Impor
             return json_answer({})
         return _nothing()
 
-    return writing(act)
+    return explained(text)(writing(act))
 
 
 def _unless_finished(act: Callable[[Imports, UUID], bool]) -> Callable[[Imports, UUID], bool]:
@@ -84,6 +86,7 @@ def _unless_finished(act: Callable[[Imports, UUID], bool]) -> Callable[[Imports,
     return lambda imports, job_id: act(imports, job_id) or imports.get(job_id) is not None
 
 
+@gives(TEXT)
 def delete_job(services: Services, request: Request) -> Response:
     """Take a finished job, and what it made, out of the history."""
     job_id = _id(request)
@@ -95,6 +98,7 @@ def delete_job(services: Services, request: Request) -> Response:
     raise Refusal(INEXISTENT_ITEM, "no finished job has this id")
 
 
+@gives("application/zip")
 def get_output(services: Services, request: Request) -> Response:
     """What a job has made, or one range of it."""
     services.require_ready()
@@ -161,9 +165,9 @@ def _nothing() -> Response:
 ROUTES: Routes = {
     "/jobs": {"GET": reading(list_jobs)},
     "/jobs/{id}": {"GET": reading(get_job), "DELETE": writing(delete_job)},
-    "/jobs/{id}/cancel": {"POST": _action(Registry.cancel, _unless_finished(Imports.cancel))},
-    "/jobs/{id}/pause": {"POST": _action(Registry.pause, _unless_finished(Imports.pause))},
-    "/jobs/{id}/resume": {"POST": _action(Registry.resume, Imports.resume)},
-    "/jobs/{id}/resubmit": {"POST": _action(Registry.resubmit, Imports.resubmit)},
+    "/jobs/{id}/cancel": {"POST": _action("Cancel a job.", Registry.cancel, _unless_finished(Imports.cancel))},
+    "/jobs/{id}/pause": {"POST": _action("Pause a job.", Registry.pause, _unless_finished(Imports.pause))},
+    "/jobs/{id}/resume": {"POST": _action("Go on with a paused job.", Registry.resume, Imports.resume)},
+    "/jobs/{id}/resubmit": {"POST": _action("Do a failed or canceled job again.", Registry.resubmit, Imports.resubmit)},
     "/jobs/{id}/{key}": {"GET": reading(get_output), "DELETE": writing(delete_output)},
 }

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from cluster.index import labels
 from cluster.index.protection import is_protected, set_protected
 from workers.http.answers import json_answer
+from workers.http.described import TEXT, gives
 from workers.http.errors import BAD_REQUEST, PARAMETER_OUT_OF_RANGE, Refusal
 from workers.http.expanded import PATHS
 from workers.http.handlers import Routes, reading
@@ -30,6 +31,7 @@ def list_all_labels(services: Services, request: Request) -> Response:
     return json_answer(labels.all_labels(services.database))
 
 
+@gives(TEXT)
 def get_label(services: Services, request: Request) -> Response:
     """Whether a resource has a label: 200 or 404."""
     services.require_ready()
@@ -37,24 +39,28 @@ def get_label(services: Services, request: Request) -> Response:
     return done() if request.path_params["label"] in found else Response(status_code=404)
 
 
+@gives(TEXT)
 def put_label(services: Services, request: Request, body: bytes) -> Response:
     """Give a resource a label; a body means nothing."""
     labels.add_label(services.database, level_of(request), request.path_params["id"], _label(request))
     return done()
 
 
+@gives(TEXT)
 def delete_label(services: Services, request: Request) -> Response:
     """Take a label away, if it is there."""
     labels.remove_label(services.database, level_of(request), request.path_params["id"], _label(request))
     return done()
 
 
+@gives(TEXT)
 def get_protected(services: Services, request: Request) -> Response:
     """Whether a patient is protected against recycling."""
     services.require_ready()
     return Response(str(int(is_protected(services.database, request.path_params["id"]))), media_type="text/plain")
 
 
+@gives(TEXT)
 def put_protected(services: Services, request: Request, body: bytes) -> Response:
     """Protect a patient, or not any longer."""
     protected = _TRUTH.get(body.strip())

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from cluster.config.user_types import FIRST_USER_TYPE
 from cluster.index import metadata
 from workers.http.answers import json_answer
+from workers.http.described import TEXT, gives, takes
 from workers.http.errors import BAD_REQUEST, Refusal
 from workers.http.expanded import PATHS
 from workers.http.handlers import Routes, reading
@@ -17,6 +18,7 @@ from workers.http.user_types import metadata_name, metadata_type
 from workers.http.writing import done, writing, writing_body
 
 
+@takes({"expand": "With values.", "numeric": "Numbers instead of names."})
 def list_metadata(services: Services, request: Request) -> Response:
     """Names, or numbers (`numeric`), with the values if `expand` says so."""
     services.require_ready()
@@ -30,6 +32,7 @@ def list_metadata(services: Services, request: Request) -> Response:
     return json_answer(list(found) if is_numeric else [metadata_name(services.settings, kind) for kind in found])
 
 
+@gives(TEXT)
 def get_metadata(services: Services, request: Request) -> Response:
     """One value with its ETag; 404 without a body where the resource has none."""
     services.require_ready()
@@ -42,6 +45,7 @@ def get_metadata(services: Services, request: Request) -> Response:
     )
 
 
+@gives(TEXT)
 def put_metadata(services: Services, request: Request, body: bytes) -> Response:
     """Write one value; only types of users."""
     kind = _kind(services, request)
@@ -59,6 +63,7 @@ def put_metadata(services: Services, request: Request, body: bytes) -> Response:
     return Response(b"", headers=etag(version), media_type="text/plain")
 
 
+@gives(TEXT)
 def delete_metadata(services: Services, request: Request) -> Response:
     """Delete one value; only types of users."""
     kind = _kind(services, request)

@@ -7,6 +7,11 @@ from starlette.requests import Request
 
 from workers.http.errors import BAD_REQUEST, NOT_IMPLEMENTED, PARAMETER_OUT_OF_RANGE, Refusal
 
+WINDOW = {
+    "since": "How many to leave out; together with `limit`.",
+    "limit": "How many at most; 0 is no limit.",
+}
+
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 

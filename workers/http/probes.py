@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workers.http.answers import json_answer
+from workers.http.described import TEXT, gives
 from workers.http.threads import ThreadPool
 
 
@@ -46,6 +47,7 @@ async def readyz(services: Probed, request: Request) -> Response:
     return json_answer({"ready": False, "reason": reason}, status=503)
 
 
+@gives(TEXT)
 async def metrics(services: Probed, request: Request) -> Response:
     """All metrics in Prometheus' text format."""
     with services.scrapes.admit():

@@ -5,12 +5,14 @@ from starlette.responses import Response
 
 from cluster.index import resources
 from workers.http.answers import PooledStream, json_answer, json_array
-from workers.http.expansion import shown, shown_ids, wanted_by
+from workers.http.described import takes
+from workers.http.expansion import FORMATS, shown, shown_ids, wanted_by
 from workers.http.levels import level_of
-from workers.http.parameters import flag, window
+from workers.http.parameters import WINDOW, flag, window
 from workers.http.services import Services
 
 
+@takes(WINDOW, {"expand": "Objects instead of ids."}, FORMATS)
 def list_resources(services: Services, request: Request) -> Response:
     """Ids of a level, or expanded resources, in ascending order of id; `response-content` expands too."""
     services.require_ready()
@@ -25,6 +27,7 @@ def list_resources(services: Services, request: Request) -> Response:
     return PooledStream.begun(services.reads, pieces)
 
 
+@takes(FORMATS)
 def get_resource(services: Services, request: Request) -> Response:
     """One expanded resource; 404 with an empty body if there is none."""
     services.require_ready()

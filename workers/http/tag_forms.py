@@ -6,6 +6,9 @@ from starlette.requests import Request
 
 from workers.http.parameters import flag
 
+FORMS = {"simplify": "Values by name.", "short": "Values by number."}
+"""Parameters that `formatted` understands."""
+
 
 def formatted(elements: dict[str, Any], request: Request) -> dict[str, Any]:
     """As the flags `simplify` and `short` say; with everything about each tag by default."""

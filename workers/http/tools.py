@@ -11,6 +11,7 @@ from cluster.index.changes import changes_until
 from cluster.index.resources import Detail, resources_of
 from cluster.index.statistics import read_statistics
 from workers.http.answers import PooledStream, json_answer, json_array
+from workers.http.described import TEXT, gives
 from workers.http.errors import BAD_REQUEST, FORBIDDEN, Refusal
 from workers.http.expanded import expanded, named_metadata
 from workers.http.expansion import RESOURCES_PER_PAGE, tag_format
@@ -23,16 +24,19 @@ _STARTED = time.monotonic()
 _TIME = "%Y%m%dT%H%M%S"
 
 
+@gives(TEXT)
 def get_now(services: Services, request: Request) -> Response:
     """UTC."""
     return Response(time.strftime(_TIME, time.gmtime()), media_type="text/plain")
 
 
+@gives(TEXT)
 def get_now_local(services: Services, request: Request) -> Response:
     """In the time zone of this process."""
     return Response(time.strftime(_TIME, time.localtime()), media_type="text/plain")
 
 
+@gives(TEXT)
 def get_metrics(services: Services, request: Request) -> Response:
     """What Orthanc's own metrics say of the archive, under its names; what our nodes do is at /metrics."""
     services.require_ready()
@@ -52,6 +56,7 @@ def get_metrics(services: Services, request: Request) -> Response:
     return Response("".join(lines), media_type="text/plain")
 
 
+@gives(TEXT)
 def get_dicom_conformance(services: Services, request: Request) -> Response:
     """What this node serves over DICOM, for people."""
     dicom = services.settings.dicom

@@ -10,14 +10,16 @@ from cluster.index.find import find
 from cluster.index.search import Search
 from cluster.index.tree import ancestor, exists, statistics_below
 from workers.http.answers import PooledStream, json_answer, json_array
+from workers.http.described import takes
 from workers.http.expanded import LEVELS, PATHS, TYPES
-from workers.http.expansion import shown_ids, shown_pages, wanted_by
+from workers.http.expansion import FORMATS, shown_ids, shown_pages, wanted_by
 from workers.http.handlers import Routes, reading
 from workers.http.levels import level_of
 from workers.http.parameters import flag
 from workers.http.services import Services
 
 
+@takes({"expand": "`false`: ids instead of objects."}, FORMATS)
 def get_children(services: Services, request: Request) -> Response:
     """Resources of a level below another: expanded ones, unless `expand` is false."""
     services.require_ready()
@@ -32,6 +34,7 @@ def get_children(services: Services, request: Request) -> Response:
     return PooledStream.begun(services.reads, json_array(shown_pages(services, wanted_level, found, wanted)))
 
 
+@takes(FORMATS)
 def get_parent(services: Services, request: Request) -> Response:
     """The resource of a level above another, expanded."""
     services.require_ready()

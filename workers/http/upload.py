@@ -12,6 +12,7 @@ from cluster.ingest.commit import Stored
 from cluster.ingest.origin import Origin
 from workers.http.answers import json_answer
 from workers.http.body import RequestBody, gunzip
+from workers.http.described import sent, takes
 from workers.http.errors import BAD_FILE_FORMAT, UNSUPPORTED_MEDIA_TYPE, Refusal
 from workers.http.multipart import boundary_of, parts_of
 from workers.http.parameters import flag
@@ -21,6 +22,8 @@ from workers.http.zip_upload import BEGINNINGS, Taken, store_archive
 _ENCODINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
 
 
+@takes({"refused": "What is no DICOM file is told, too (ours)."})
+@sent("application/dicom, application/zip, multipart/form-data")
 async def post_instances(services: Services, request: Request) -> Response:
     """Store what is posted, passing its bytes on as they come.
 

@@ -1,15 +1,18 @@
 """How a route that writes is answered: by a thread of its own pool, so that a long deletion keeps no reader waiting."""
 
+from functools import update_wrapper
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from workers.http.described import JSON, sent
 from workers.http.handlers import (
     MAXIMUM_BODY_BYTES,
     BlockingHandler,
     BodyHandler,
     Handler,
     JsonHandler,
-    json_of,
+    parsing_json,
     with_body,
 )
 from workers.http.services import Services
@@ -23,6 +26,7 @@ def writing(handler: BlockingHandler) -> Handler:
         with services.writes.admit():
             return await services.writes.run(handler, services, request)
 
+    update_wrapper(in_thread, handler)
     return in_thread
 
 
@@ -33,7 +37,7 @@ def writing_body(handler: BodyHandler, maximum: int = MAXIMUM_BODY_BYTES) -> Han
 
 def writing_json(handler: JsonHandler, maximum: int = MAXIMUM_BODY_BYTES) -> Handler:
     """The same with a body in JSON."""
-    return writing_body(lambda services, request, body: handler(services, request, json_of(body)), maximum)
+    return sent(JSON)(writing_body(parsing_json(handler), maximum))
 
 
 def done() -> Response:
