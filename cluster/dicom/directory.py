@@ -98,6 +98,9 @@ _INVENTED = {
     "InstanceNumber": "0",
 }
 
+_ENCAPSULATED = "1.2.840.10008.5.1.4.1.1.104."
+"""Root of the SOP classes of encapsulated documents (PS3.4 B.5)."""
+
 _ITEM = b"\xfe\xff\x00\xe0"
 _RECORDS = b"\x04\x00\x20\x12SQ\0\0\xff\xff\xff\xff"
 _END_OF_RECORDS = b"\xfe\xff\xdd\xe0\0\0\0\0"
@@ -144,7 +147,7 @@ class DirectoryWriter:
             if len(self._open) > depth and self._open[depth].key == keys[depth]:
                 continue
             self._append(depth, keys[depth], self._record(level, found, level))
-        leaf = _four_level_record_type(found)
+        leaf = _leaf_type(found)
         record = self._record(leaf, found, "LEAF")
         record.ReferencedFileID = list(file_id)
         record.ReferencedSOPClassUIDInFile = found.get("SOPClassUID", "")
@@ -196,6 +199,12 @@ class DirectoryWriter:
             if keyword in found:
                 record[keyword] = found[keyword]
         return record
+
+
+def _leaf_type(found: Dataset) -> str:
+    # pydicom looks for the document itself, which is not read here.
+    is_document = str(found.get("SOPClassUID", "")).startswith(_ENCAPSULATED)
+    return "ENCAP DOC" if is_document else _four_level_record_type(found)
 
 
 def _read(instance: BinaryIO) -> Dataset:

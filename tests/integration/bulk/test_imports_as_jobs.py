@@ -70,7 +70,7 @@ def test_the_life_of_an_import(
     assert job["Content"]["FilesCount"] == 120
     assert door.client.get("/jobs").json() == [str(job_id)]
 
-    assert worker.work(job_id, 0)
+    assert worker.work(job_id, 0) == "done"
     job = shown(door, job_id)
     assert (job["State"], job["Progress"]) == ("Running", 50 * 100 // 120)
     assert act(door, job_id, "resume") == act(door, job_id, "resubmit") == 404
@@ -79,20 +79,20 @@ def test_the_life_of_an_import(
     assert act(door, job_id, "pause") == act(door, job_id, "pause") == 200
     assert shown(door, job_id)["State"] == "Paused"
     assert ledger.take_due() == []
-    assert worker.work(job_id, 1) is None
+    assert worker.work(job_id, 1) == "nothing_to_do"
     assert act(door, job_id, "resume") == 200
     assert ledger.take_due() == [(job_id, 1), (job_id, 2)]
-    assert worker.work(job_id, 1)
+    assert worker.work(job_id, 1) == "done"
 
     # canceled, and done again
     assert act(door, job_id, "cancel") == 200
     job = shown(door, job_id)
     assert (job["State"], job["ErrorCode"]) == ("Failure", 37)
     assert "CompletionTime" in job
-    assert worker.work(job_id, 2) is None
+    assert worker.work(job_id, 2) == "nothing_to_do"
     assert act(door, job_id, "resume") == 404
     assert act(door, job_id, "resubmit") == 200
-    assert worker.work(job_id, 2)
+    assert worker.work(job_id, 2) == "done"
 
     # a file that could not be taken in is a failure, which may be tried again
     job = shown(door, job_id)
@@ -101,7 +101,7 @@ def test_the_life_of_an_import(
     (folder / "119.dcm").write_bytes(make_file(SOPInstanceUID="2.25.120"))
     assert act(door, job_id, "resubmit") == 200
     assert ledger.take_due() == [(job_id, 2)]
-    assert worker.work(job_id, 2)
+    assert worker.work(job_id, 2) == "done"
     job = shown(door, job_id)
     assert (job["State"], job["ErrorCode"]) == ("Success", 0)
     assert (job["Content"]["StoredCount"], job["Content"]["AlreadyStoredCount"]) == (101, 19)
