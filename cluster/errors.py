@@ -24,6 +24,7 @@
         ├── UnknownResource            no such resource or attachment
         ├── RevisionConflict           somebody else changed what was to be changed
         ├── UnusableQuery              a search asks for what cannot be searched for
+        ├── NotServedHere              something that only another index or storage area can do
         └── BadDicom                   the sender's data cannot be stored
             ├── NotDicom                   not a DICOM file at all
             ├── TruncatedDicom             ends before it should
@@ -144,6 +145,10 @@ class RevisionConflict(Permanent):
 
 class UnusableQuery(Permanent):
     """A search asks for something that cannot be searched for; the message says for what."""
+
+
+class NotServedHere(Permanent):
+    """What was asked for needs another kind of index than the one configured (SQLite or PostgreSQL)."""
 
 
 class BadDicom(Permanent):

@@ -3,6 +3,7 @@
 A test that stops, kills or tunes a server starts its own `LocalPostgreSQL` or `LocalRedis`.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,6 +50,33 @@ def database_uri(postgresql: LocalPostgreSQL, schema_template: str) -> Iterator[
     """Connection URI of a database with the installed schema and no resource."""
     with new_database(postgresql, schema_template) as name:
         yield postgresql.uri(name)
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def index(request: pytest.FixtureRequest) -> str:
+    """Each test that wants an index runs on both; `only_on_postgresql` (tests/support/indices.py) says which do not."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty index, to be copied."""
+    from cluster.schema.sqlite import install_sqlite
+
+    folder = tmp_path_factory.mktemp("sqlite")
+    install_sqlite(folder)
+    return folder
+
+
+@pytest.fixture
+def index_uri(index: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where an index without any resource is: `settings_for` and `tests.support.indices.connect` take it."""
+    if index == "postgresql":
+        return request.getfixturevalue("database_uri")
+    # Not durable, as the server is here.
+    monkeypatch.setattr("cluster.database.sqlite_connection.SYNCHRONOUS", "OFF")
+    shutil.copytree(request.getfixturevalue("sqlite_template"), tmp_path / "index")
+    return f"sqlite:{tmp_path / 'index'}"
 
 
 @pytest.fixture

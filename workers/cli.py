@@ -143,6 +143,10 @@ def ingest(
     set_up_logging(settings, verbose=verbose)
     log_configuration(settings)
     if settings.cluster.ingest_processes > 1:
+        if not settings.postgresql.enable_index:
+            raise ConfigurationError(
+                "Cluster.IngestProcesses", "must be 1 unless PostgreSQL.EnableIndex is true: SQLite serves one process"
+            )
         from workers.prefork import serve_in_processes
 
         sys.exit(serve_in_processes(settings))
@@ -160,6 +164,7 @@ def worker(settings: Settings, processes: int, verbose: bool) -> None:
     """Run one Celery worker: jobs, bulk imports; on HttpPort probes and metrics."""
     from workers.logs import log_configuration, set_up_logging
 
+    settings.postgresql.conninfo()  # Celery's workers are several processes
     set_up_logging(settings, verbose=verbose)
     log_configuration(settings)
     with tempfile.TemporaryDirectory(prefix="orthanc-cluster-metrics-") as folder:

@@ -106,16 +106,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_configuration(settings: Settings) -> None:
-    """The first lines of a node's log: version, configuration files, index, storage area.
-
-    Raises:
-        ConfigurationError: there is no PostgreSQL index to write to.
-    """
+    """The first lines of a node's log: version, configuration files, index, storage area."""
     log = logging.getLogger(__name__)
     log.info("orthanc-cluster version: %s", version("orthanc-cluster"))
     for line in describe(settings):
         log.info("%s", line)
-    settings.postgresql.conninfo()
 
 
 def is_for_machines() -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from cluster.config import Settings
 from cluster.coordinator.gate import Gate
+from cluster.coordinator.lone_gate import LoneGate
 from cluster.ingest.intake import Intake, open_intake
 from workers import metrics, restart
 from workers.housekeeping import Housekeeping
@@ -45,12 +46,15 @@ def serve(
     """
     siblings = siblings or Siblings(1)
     intake = open_intake(settings)
-    gate = Gate(
-        settings,
-        role="ingest",
-        on_change=lambda is_ready: siblings.tell(number, is_ready),
-        also=lambda: intake.storage.health.reason,
-    )
+
+    def on_change(is_ready: bool) -> None:
+        siblings.tell(number, is_ready)
+
+    gate: Gate | LoneGate
+    if settings.postgresql.enable_index:
+        gate = Gate(settings, role="ingest", on_change=on_change, also=lambda: intake.storage.health.reason)
+    else:
+        gate = LoneGate(settings, on_change=on_change)
     stopped = threading.Event()
     begins_anew = False
 
@@ -86,7 +90,7 @@ def serve(
 def _doors(
     settings: Settings,
     intake: Intake,
-    gate: Gate,
+    gate: Gate | LoneGate,
     siblings: Siblings,
     read_metrics: Callable[[], bytes],
     reset: Callable[[], None],
@@ -125,7 +129,7 @@ def _doors(
             closer.join()
 
 
-def _reason(intake: Intake, gate: Gate) -> str | None:
+def _reason(intake: Intake, gate: Gate | LoneGate) -> str | None:
     """Why this process is not ready: of the storage area the gate learns later."""
     return gate.reason or intake.storage.health.reason
 

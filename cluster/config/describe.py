@@ -16,7 +16,9 @@ def describe(settings: Settings) -> list[str]:
             f"schema {postgresql.schema_name}"
         )
     else:
-        lines.append("PostgreSQL index: not configured")
+        lines.append(
+            f"SQLite index: folder {settings.index_directory}, for one node (PostgreSQL.EnableIndex is not true)"
+        )
     if postgresql.enable_storage:
         lines.append("Storage area: large objects in the same PostgreSQL database")
     else:

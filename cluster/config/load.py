@@ -42,7 +42,9 @@ def load_settings(
         "cluster": own_section,
     }
     settings = validated(Settings, {**_own(Settings, document), **parts}, by_name=True)
-    return settings.model_copy(update={"storage_directory": storage_base(paths) / settings.storage_directory})
+    base = storage_base(paths)
+    folders = {name: base / getattr(settings, name) for name in ("storage_directory", "index_directory")}
+    return settings.model_copy(update=folders)
 
 
 def load_document(

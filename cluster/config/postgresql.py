@@ -30,10 +30,8 @@ def _schema(name: str) -> str:
 class PostgreSQLSettings(Options):
     """How to reach the index and how to use it.
 
-    Three defaults differ from the plugin's: Lock is false (there are several writers), IndexConnectionsCount is 4
-    (group commit needs few), and a section that does not say `EnableIndex: true` is refused, because the SQLite index
-    it would mean is not served. An absent section is no error, so that somebody else may choose the server; but then
-    there is no `conninfo()`.
+    Two defaults differ from the plugin's: Lock is false (there are several writers), and IndexConnectionsCount is 4
+    (group commit needs few). Without `EnableIndex: true` the index is in SQLite, and there is no `conninfo()`.
     """
 
     enable_index: bool = Field(default=False, validation_alias="EnableIndex")
@@ -63,8 +61,8 @@ class PostgreSQLSettings(Options):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.model_fields_set:
-            self._require_index()
+        if self.enable_storage and not self.enable_index:
+            raise ConfigurationError("PostgreSQL.EnableStorage", "needs EnableIndex: files and rows commit together")
         if self.connection_uri is not None:
             for field in _SERVER_FIELDS:
                 if field in self.model_fields_set:
@@ -126,5 +124,6 @@ class PostgreSQLSettings(Options):
     def _require_index(self) -> None:
         if not self.enable_index:
             raise ConfigurationError(
-                "PostgreSQL.EnableIndex", "must be true: the SQLite index, Orthanc's default, is not served"
+                "PostgreSQL.EnableIndex",
+                "must be true for this: an index in SQLite, the default, serves one node alone",
             )

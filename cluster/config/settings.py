@@ -46,12 +46,17 @@ def _overwrite(value: Any) -> Any:
 OverwriteInstances = Annotated[Literal["Never", "Always", "IfChanged"], BeforeValidator(_overwrite)]
 
 
+def _storage_directory(data: dict[str, Any]) -> Path:
+    return Path(data.get("storage_directory", "OrthancStorage"))
+
+
 class Settings(Options):
     """The whole configuration. `files` are the configuration files that were read, in order."""
 
     files: tuple[Path, ...] = ()
     name: Text = Field(default="MyOrthanc", validation_alias="Name")
     storage_directory: Folder = Field(default=Path("OrthancStorage"), validation_alias="StorageDirectory")
+    index_directory: Folder = Field(default_factory=_storage_directory, validation_alias="IndexDirectory")
     default_encoding: Encoding = Field(default="Latin1", validation_alias="DefaultEncoding")
     overwrite_instances: OverwriteInstances = Field(default="Never", validation_alias="OverwriteInstances")
     storage_compression: bool = Field(default=False, validation_alias="StorageCompression")

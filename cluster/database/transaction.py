@@ -10,8 +10,9 @@ Invariants:
 """
 
 import logging
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -23,7 +24,9 @@ from tenacity.stop import stop_base
 from cluster import telemetry
 from cluster.config import PostgreSQLSettings
 from cluster.database.accompanying import ALONE, Accompanying
+from cluster.database.arrays import integers, texts
 from cluster.database.pool import Pool, PooledConnection
+from cluster.database.sqlite_connection import translate_sqlite
 from cluster.database.sqlstate import CONNECTION_LOST, translate
 from cluster.errors import (
     AccessRefused,
@@ -37,6 +40,8 @@ from cluster.errors import (
 from cluster.failpoints import failpoint
 
 T = TypeVar("T")
+V = TypeVar("V")
+ArrayOf = Callable[[Iterable[V]], Any]
 Row = TupleRow
 _LOG = logging.getLogger(__name__)
 
@@ -50,7 +55,10 @@ _AWAY = (DatabaseUnavailable, AccessRefused, ReadOnlyServer)
 
 
 class Database:
-    """The index database as one process sees it."""
+    """The index database as one process sees it; here in PostgreSQL, in SQLite by `SqliteDatabase`."""
+
+    arrays: tuple[ArrayOf[int], ArrayOf[str | None]] = (integers, texts)
+    """What long lists of numbers and of texts become, to be bound to `call`."""
 
     def __init__(self, settings: PostgreSQLSettings, *, time_budget_seconds: float = 30.0) -> None:
         self._pool = Pool(settings)
@@ -101,7 +109,7 @@ class Database:
                     raise
                 return self._commit(cursor, result)
 
-        return self._replay(name, attempt)
+        return self._replay(name, lambda deadline: self._connected(deadline, attempt))
 
     def call(
         self,
@@ -137,7 +145,14 @@ class Database:
             except psycopg.Error as error:
                 raise _commit_unknown_if_lost(error) from error
 
-        return self._replay(name, attempt)
+        return self._replay(name, lambda deadline: self._connected(deadline, attempt))
+
+    def _connected(self, deadline: float, attempt: Callable[[PooledConnection], T]) -> T:
+        connection = self._pool.take(deadline - time.monotonic())
+        try:
+            return attempt(connection)
+        finally:
+            self._pool.give_back(connection)
 
     def _begin(self, cursor: psycopg.Cursor[Row], read_only: bool, turns: LiteralString | None) -> None:
         access: LiteralString = "READ ONLY" if read_only else "READ WRITE"
@@ -163,7 +178,15 @@ class Database:
             raise _commit_unknown_if_lost(error) from error
         return result
 
-    def _replay(self, name: str, attempt: Callable[[PooledConnection], T]) -> T:
+    def _failed(self, error: ClusterError) -> None:
+        """The database is away, as far as this process can tell."""
+        self._pool.outage.failed(str(error))
+
+    def _succeeded(self) -> None:
+        self._pool.outage.succeeded()
+
+    def _replay(self, name: str, attempt: Callable[[float], T]) -> T:
+        """Do it, again if that may help; `attempt` is told when time is up."""
         started = time.monotonic()
         deadline = started + self._time_budget_seconds
         doubtful = False
@@ -171,21 +194,19 @@ class Database:
         def once() -> T:
             nonlocal doubtful
             try:
-                connection = self._pool.take(deadline - time.monotonic())
-                try:
-                    result = attempt(connection)
-                finally:
-                    self._pool.give_back(connection)
+                result = attempt(deadline)
             except CommitUnknown as error:
                 doubtful = True
-                self._pool.outage.failed(str(error))
+                self._failed(error)
                 raise
             except psycopg.Error as error:
                 meaning = translate(error)
                 if isinstance(meaning, _AWAY):
-                    self._pool.outage.failed(str(meaning))
+                    self._failed(meaning)
                 raise meaning from error
-            self._pool.outage.succeeded()
+            except sqlite3.Error as error:
+                raise translate_sqlite(error) from error
+            self._succeeded()
             return result
 
         def count(state: tenacity.RetryCallState) -> None:
@@ -225,8 +246,10 @@ class _TooManyFailures(stop_base):
 
 
 def sqlstate_of(error: BaseException | None) -> str:
-    """The SQLSTATE below one of our errors; that of a lost connection where libpq gave none."""
+    """The SQLSTATE below one of our errors, or SQLite's name; that of a lost connection where libpq gave none."""
     while error is not None:
+        if isinstance(error, sqlite3.Error):
+            return getattr(error, "sqlite_errorname", "SQLITE_ERROR")
         if isinstance(error, psycopg.Error) and error.sqlstate:
             return error.sqlstate
         error = error.__cause__

@@ -24,7 +24,7 @@ from cluster.index.value_tests import Bound, is_said_by_identifier, piece, test_
 
 _MODALITY: Tag = (0x0008, 0x0060)
 
-Test = Callable[[Constraint, sql.Composable, Bound], sql.Composed]
+Test = Callable[[Constraint, sql.Composable, Bound], sql.Composable]
 
 
 class Place(NamedTuple):

@@ -8,9 +8,8 @@ limited: where it would continue nobody could say after a change.
 from collections.abc import Iterator
 
 import psycopg
-from psycopg import sql
 
-from cluster.database import Database, Row
+from cluster.database import Database, Piece, Row
 from cluster.errors import UnusableQuery
 from cluster.index.conditions import Conditions
 from cluster.index.search import Search
@@ -86,7 +85,7 @@ def _page(database: Database, search: Search, window: tuple[str, int, int]) -> l
     return [public_id for (public_id,) in _rows(database, "find_resources", statement, conditions)]
 
 
-def _rows(database: Database, name: str, statement: sql.Composed, conditions: Conditions) -> list[Row]:
+def _rows(database: Database, name: str, statement: Piece, conditions: Conditions) -> list[Row]:
     def work(cursor: psycopg.Cursor[Row]) -> list[Row]:
         return cursor.execute(statement, conditions.bound.values).fetchall()
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cluster.database import Database, Row, queries
+from cluster.database import Database, Row, filled_in, queries
 from cluster.dicom.computed_tags import COMPUTED_TAGS, ComputedTag
 from cluster.dicom.levels import Level
 from cluster.dicom.main_tags import MAIN_TAGS, REQUEST_ATTRIBUTES_SEQUENCE, Tag
@@ -52,14 +52,15 @@ def requested_tags(
     if not public_ids:
         return {}
     bound = Bound()
-    statement = sql.SQL(_SQL["requested_tags"]).format(
+    statement = filled_in(
+        _SQL["requested_tags"],
         level=bound.bind(int(level)),
         public_ids=bound.bind(list(public_ids)),
         # The way down is needed only for what is not above.
         descend=bound.bind(any(not _is_above(tag, level) for tag in others)),
         groups=bound.bind([group for group, _ in others]),
         elements=bound.bind([element for _, element in others]),
-        computed=sql.SQL("\n").join(sql.SQL(_SQL[tag.name]) for tag in computed),
+        computed=sql.SQL("\n").join(filled_in(_SQL[tag.name]) for tag in computed),
     )
 
     def work(cursor: psycopg.Cursor[Row]) -> list[Row]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cluster.database import ALONE, Accompanying, Database, queries
-from cluster.database.arrays import integers, texts
 from cluster.dicom.header import DicomInstance
 from cluster.dicom.levels import Level
 from cluster.dicom.main_tags import TagValue
@@ -62,7 +61,7 @@ def store_instances(
         Transient: the batch could not be stored within the retry budget; CommitUnknown if it may have been.
         DatabaseRefused, StorageFull: PostgreSQL said no, or the archive has reached its limits.
     """
-    values: dict[str, object] = {**_columns(batch), "overwrite": overwrite}
+    values: dict[str, object] = {**_columns(batch, database), "overwrite": overwrite}
     name_of_call = "store_instances"
     if limits.is_set:
         name_of_call = "store_within_limits"
@@ -86,7 +85,8 @@ class _Resource:
     number: int = field(default=0)
 
 
-def _columns(batch: Sequence[InstanceRows]) -> dict[str, str]:
+def _columns(batch: Sequence[InstanceRows], database: Database) -> dict[str, object]:
+    integers, texts = database.arrays
     levels = _resources(batch)
     numbered = [(level, resource) for level in Level for resource in levels[level].values()]
     for number, (_, resource) in enumerate(numbered, start=1):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from cluster.database import queries
+from cluster.database import Piece, filled_in, queries
 from cluster.dicom.main_tags import normalise_identifier
 from cluster.index.constraints import Constraint, OneOf, Range, Wildcard
 
@@ -26,12 +26,12 @@ class Bound:
         return sql.Placeholder(name)
 
 
-def piece(name: str, **parts: sql.Composable) -> sql.Composed:
+def piece(name: str, **parts: sql.Composable) -> Piece:
     """One of the pieces of find.sql, filled in."""
-    return sql.SQL(_PIECES[name]).format(**parts)
+    return filled_in(_PIECES[name], **parts)
 
 
-def test_of_value(constraint: Constraint, column: sql.Composable, bound: Bound) -> sql.Composed:
+def test_of_value(constraint: Constraint, column: sql.Composable, bound: Bound) -> sql.Composable:
     """A condition on a column that holds values as DICOM has them."""
     match constraint:
         case Range():
@@ -41,18 +41,20 @@ def test_of_value(constraint: Constraint, column: sql.Composable, bound: Bound) 
                 return _equal(values, column, bound)
             if all(value.isascii() for value in values):
                 return _equal([value.lower() for value in values], piece("lower", value=column), bound)
-            return piece("regular", value=column, wanted=bound.bind(_either_case(values, {})))
+            wanted = bound.bind(_either_case(values, {}))
+            return piece("either_case_one_of", value=column, wanted=wanted, texts=bound.bind(list(values)))
         case Wildcard(pattern, is_case_sensitive):
             if is_case_sensitive:
                 return piece("like", value=column, wanted=bound.bind(like_pattern(pattern)))
             if pattern.isascii():
                 lowered = bound.bind(like_pattern(pattern.lower()))
                 return piece("like", value=piece("lower", value=column), wanted=lowered)
-            return piece("regular", value=column, wanted=bound.bind(_either_case([pattern], _REGULAR_WILDCARDS)))
+            wanted = bound.bind(_either_case([pattern], _REGULAR_WILDCARDS))
+            return piece("either_case_like", value=column, wanted=wanted, pattern=bound.bind(like_pattern(pattern)))
     raise TypeError(constraint)
 
 
-def test_of_identifier(constraint: Constraint, column: sql.Composable, bound: Bound) -> sql.Composed:
+def test_of_identifier(constraint: Constraint, column: sql.Composable, bound: Bound) -> sql.Composable:
     """A condition on a column that holds normalised identifiers: what is looked for is normalised likewise."""
     match constraint:
         case Range(lowest, highest):
@@ -87,14 +89,14 @@ def like_pattern(pattern: str) -> str:
     return escaped.replace("*", "%").replace("?", "_")
 
 
-def _equal(values: Iterable[str], column: sql.Composable, bound: Bound) -> sql.Composed:
+def _equal(values: Iterable[str], column: sql.Composable, bound: Bound) -> sql.Composable:
     wanted = list(values)
     if len(wanted) == 1:
         return piece("equal", value=column, wanted=bound.bind(wanted[0]))
     return piece("one_of", value=column, wanted=bound.bind(wanted))
 
 
-def _range(lowest: str | None, highest: str | None, column: sql.Composable, bound: Bound) -> sql.Composed:
+def _range(lowest: str | None, highest: str | None, column: sql.Composable, bound: Bound) -> sql.Composable:
     ends = [("at_least", lowest), ("at_most", highest)]
     tests = [piece(name, value=column, wanted=bound.bind(end)) for name, end in ends if end is not None]
     return sql.SQL(" AND ").join(tests)

@@ -7,6 +7,7 @@ from cluster.errors import (
     BadDicom,
     MissingIdentifier,
     NodeBusy,
+    NotServedHere,
     ReferenceMismatch,
     RevisionConflict,
     StorageFull,
@@ -55,6 +56,8 @@ def http_error(error: BaseException) -> HttpError:
             return HttpError(409, 43, REVISION_CONFLICT)
         case StorageFull():
             return HttpError(507, 19, "The file storage is full")
+        case NotServedHere():
+            return HttpError(501, 2, "Not implemented yet")
         case NodeBusy() | Transient():
             return HttpError(503, 36, "The database is currently not available (probably a transient situation)")
         case _:

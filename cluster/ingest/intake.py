@@ -19,6 +19,7 @@ from cluster.failpoints import arm, failpoint
 from cluster.index.attached_files import AttachedBytes
 from cluster.index.enumerations import AttachmentType
 from cluster.index.limits import Limits
+from cluster.index.opening import index_of
 from cluster.ingest.batch import GroupCommit
 from cluster.ingest.commit import Outcome, Staged, Stored, commit_batch
 from cluster.ingest.form import finish
@@ -229,7 +230,7 @@ def open_intake(settings: Settings) -> Intake:
     """
     arm(settings.cluster.failpoints)
     cluster = settings.cluster
-    database = Database(settings.postgresql, time_budget_seconds=cluster.transaction_time_budget_seconds)
+    database = index_of(settings)
     names = RegisteredNames(database, cluster.node_name)
     storage = open_storage_area(settings, database, names)
     database.open()

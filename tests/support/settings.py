@@ -15,13 +15,21 @@ def settings_for(
     cluster: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Settings:
-    """A node's settings; `postgresql` and `cluster` hold keys of those sections, `options` top-level keys."""
+    """A node's settings; `postgresql` and `cluster` hold keys of those sections, `options` top-level keys.
+
+    `database_uri` may be ``sqlite:<IndexDirectory>``.
+    """
+    index: dict[str, Any] = {
+        "PostgreSQL": {"EnableIndex": True, "ConnectionUri": database_uri} | dict(postgresql or {})
+    }
+    if database_uri.startswith("sqlite:"):
+        index = {"IndexDirectory": database_uri.removeprefix("sqlite:")}
     return load_settings(
         [],
         environ={},
         overrides={
             "StorageDirectory": str(storage_directory),
-            "PostgreSQL": {"EnableIndex": True, "ConnectionUri": database_uri} | dict(postgresql or {}),
+            **index,
             "Cluster": {"NodeName": "test-node"} | dict(cluster or {}),
         }
         | options,

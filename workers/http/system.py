@@ -34,7 +34,7 @@ def get_system(services: Services, request: Request) -> Response:
                 "HasReserveQueueValue": False,
             },
             "CheckRevisions": settings.check_revisions,
-            "DatabaseBackendPlugin": "orthanc-cluster",  # null would mean SQLite
+            "DatabaseBackendPlugin": "orthanc-cluster" if settings.postgresql.enable_index else None,
             "DatabaseServerIdentifier": settings.cluster.node_name,
             "DatabaseVersion": DATABASE_VERSION,
             "DicomAet": settings.dicom.aet,

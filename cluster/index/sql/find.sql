@@ -137,9 +137,13 @@ CASE WHEN {alias}.value ~ '^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9][0
 -- Piece: a test of a value; the pattern has its own special characters escaped by backslashes.
 {value} LIKE {wanted}
 
--- regular --
+-- either_case_one_of --
 -- Piece: a test of a value, against an expression that matches both cases of its letters: lower() depends on the
 -- locale of the database and may know ASCII only.
+{value} ~ {wanted}
+
+-- either_case_like --
+-- Piece: the same where there are wildcards.
 {value} ~ {wanted}
 
 -- lower --

@@ -48,12 +48,12 @@ OpenDoor = Callable[..., Door]
 
 
 @pytest.fixture
-def open_door(database_uri: str, storage_directory: Path) -> Iterator[OpenDoor]:
+def open_door(index_uri: str, storage_directory: Path) -> Iterator[OpenDoor]:
     """Starts a server with the given top-level options, on any free port unless `port` says which."""
     doors: list[Door] = []
 
     def start(*, port: int = 0, auth: tuple[str, str] | None = None, **options: Any) -> Door:
-        settings = settings_for(database_uri, storage_directory, **options)
+        settings = settings_for(index_uri, storage_directory, **options)
         settings = settings.model_copy(update={"http": settings.http.model_copy(update={"port": port})})
         intake = open_intake(settings)
         server = HttpServer(

@@ -12,6 +12,7 @@ import pytest
 from cluster.ingest.removal import remove_files
 from tests.integration.http.conftest import Door, OpenDoor
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 from tests.support.invariants import assert_exact, rows_and_files
 
 LARGE = random.Random(7).randbytes(1_500_000) + bytes(1_500_000)
@@ -29,9 +30,9 @@ def stored(door: Door) -> dict[str, Any]:
 
 
 @pytest.fixture
-def exact(door: Door, database_uri: str) -> Iterator[psycopg.Connection]:
+def exact(door: Door, index_uri: str) -> Iterator[psycopg.Connection]:
     """Afterwards rows and files are the same, and all totals exact."""
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+    with connect(index_uri) as connection:
         yield connection
         remove_files(door.intake.database, door.intake.storage)
         rows, files = rows_and_files(connection, door.storage_directory)

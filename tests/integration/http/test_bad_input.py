@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 from workers.http import archive, exports, find, instance_tags, tools, tree
 
 TOPICS = (archive, exports, find, instance_tags, tools, tree)
@@ -39,8 +39,8 @@ def filled(path: str, public_id: str) -> str:
     return path.replace("{id}", public_id).replace("{path:path}", "0010-0010")
 
 
-def resources(database_uri: str) -> int:
-    with psycopg.connect(database_uri) as connection:
+def resources(index_uri: str) -> int:
+    with connect(index_uri) as connection:
         [(number,)] = connection.execute("SELECT count(*) FROM Resources")
         return int(number)
 
@@ -160,8 +160,8 @@ def test_searches_without_what_they_need(door: Door) -> None:
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_sql_in_every_field(door: Door, stored: dict[str, Any], database_uri: str, injection: str) -> None:
-    before = resources(database_uri)
+def test_sql_in_every_field(door: Door, stored: dict[str, Any], index_uri: str, injection: str) -> None:
+    before = resources(index_uri)
     order = {"Type": "DicomTag", "Key": "StudyDate", "Direction": "ASC"}
     for fields, statuses in (
         ({"Query": {"PatientID": injection}}, (200,)),
@@ -197,7 +197,7 @@ def test_sql_in_every_field(door: Door, stored: dict[str, Any], database_uri: st
         assert door.client.get("/exports", params={parameter: injection}).status_code == 200
     assert door.client.get(f"{stored['Path']}/tags", params={"ignore-length": injection}).status_code == 400
     assert door.client.get(f"{stored['Path']}/content/{injection.replace('/', '')}").status_code == 404
-    assert resources(database_uri) == before
+    assert resources(index_uri) == before
 
 
 def test_patterns_that_take_others_for_ever(door: Door) -> None:

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.integration.http.conftest import Door, OpenDoor, eventually
 from tests.support.dicom import make_file
+from tests.support.indices import connect, only_on_postgresql
 from tests.support.proxy import Proxy
 from workers.http import change_stream
 
@@ -180,7 +181,8 @@ async def _followed(url: str, client: httpx.AsyncClient, until: int) -> list[int
     raise AssertionError(f"the stream ended at {seen[-1:]}")
 
 
-def test_a_hundred_followers_beside_writers(open_door: OpenDoor, database_uri: str) -> None:
+@only_on_postgresql
+def test_a_hundred_followers_beside_writers(open_door: OpenDoor, index_uri: str) -> None:
     door = open_door(postgresql={"IndexConnectionsCount": 3})
     files = [make_file(SeriesInstanceUID=f"2.25.{number % 7 + 1}") for number in range(150)]
     last = 150 + 7 + 1 + 1
@@ -198,7 +200,7 @@ def test_a_hundred_followers_beside_writers(open_door: OpenDoor, database_uri: s
         eventually(lambda: len(feed._waiting) == FOLLOWERS)
         # Two threads of the feed, one of this test; the pool's own are there already.
         assert threading.active_count() - threads_before <= 3
-        with psycopg.connect(database_uri) as connection:
+        with connect(index_uri) as connection:
             [(sessions,)] = connection.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
@@ -213,10 +215,11 @@ def test_a_hundred_followers_beside_writers(open_door: OpenDoor, database_uri: s
     assert all(numbers == everything for numbers in seen)
 
 
-def test_changes_that_others_write(door: Door, database_uri: str) -> None:
+@only_on_postgresql
+def test_changes_that_others_write(door: Door, index_uri: str) -> None:
     """As a real Orthanc does: rows in Changes, whose triggers are part of the schema."""
     door.post(make_file())
-    with stream(door, "?since=4") as events, psycopg.connect(database_uri) as orthanc:
+    with stream(door, "?since=4") as events, psycopg.connect(index_uri) as orthanc:
         orthanc.execute("INSERT INTO Changes SELECT nextval('changes_seq_seq'), 14, 3, 2, '20260131T120000'")
         eventually(lambda: door.server._services.feed._waiting)
         orthanc.commit()
@@ -236,11 +239,12 @@ def test_the_end_of_the_process_is_a_clean_end(door: Door) -> None:
         assert waiting.result().json() == {"Changes": [], "Done": True, "Last": 4}
 
 
-def test_streams_outlive_the_database(open_door: OpenDoor, database_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@only_on_postgresql
+def test_streams_outlive_the_database(open_door: OpenDoor, index_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_stream, "HEARTBEAT_SECONDS", 0.2)
-    where = conninfo_to_dict(database_uri)
+    where = conninfo_to_dict(index_uri)
     with Proxy(str(where["host"]), int(where["port"])) as proxy:
-        uri = make_conninfo(database_uri, host="127.0.0.1", port=proxy.port)
+        uri = make_conninfo(index_uri, host="127.0.0.1", port=proxy.port)
         door = open_door(
             postgresql={"ConnectionUri": uri, "MaximumConnectionRetries": 2},
             cluster={"TransactionTimeBudgetSeconds": 1},

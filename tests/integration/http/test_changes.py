@@ -4,12 +4,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psycopg
 import pytest
 
 from cluster.index.stable import log_stable_resources
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
+from tests.support.indices import LONG_AGO, connect
 
 
 def changes(door: Door, query: str = "") -> dict[str, Any]:
@@ -102,7 +102,9 @@ def test_a_limit_beyond_reason_is_cut(door: Door, monkeypatch: pytest.MonkeyPatc
     assert page["Last"] == page["Changes"][-1]["Seq"]
 
 
-def test_deleted_changes_do_not_turn_the_log_back(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_changes_do_not_turn_the_log_back(
+    door: Door, index: str, index_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cluster.index.changes.CHANGES_AT_A_TIME", 2)
     stored = door.post(make_file()).json()
     last = changes(door)["Last"]
@@ -113,8 +115,8 @@ def test_deleted_changes_do_not_turn_the_log_back(door: Door, monkeypatch: pytes
     assert door.client.delete("/changes").status_code == 200
     # What was stored before becomes stable nevertheless.
     assert not door.client.get(f"/series/{stored['ParentSeries']}").json()["IsStable"]
-    with psycopg.connect(door.settings.postgresql.conninfo()) as connection:
-        connection.execute("UPDATE cluster.unstable_resources SET last_instance_at = '-infinity'")
+    with connect(index_uri) as connection:
+        connection.execute("UPDATE cluster.unstable_resources SET last_instance_at = %s", (LONG_AGO[index],))
     assert log_stable_resources(door.intake.database, 60) == 3
     page = changes(door, f"?since={last}")
     assert [change["ChangeType"] for change in page["Changes"]] == ["StableSeries", "StableStudy", "StablePatient"]

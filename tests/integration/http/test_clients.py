@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pyorthanc
 import pytest
 from orthanc_api_client import LabelsConstraint, OrthancApiClient, ResourceNotFound
 
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 
 
 @pytest.fixture
-def stored(door: Door, database_uri: str) -> list[dict[str, Any]]:
+def stored(door: Door, index_uri: str) -> list[dict[str, Any]]:
     """Three studies of two patients, the first one with two series and a label."""
     described = (("P1", 1, 1, "CT"), ("P1", 1, 2, "PT"), ("P1", 2, 1, "CT"), ("P2", 3, 1, "MR"))
     answers = [
@@ -32,7 +32,7 @@ def stored(door: Door, database_uri: str) -> list[dict[str, Any]]:
         ).json()
         for patient, study, series, modality in described
     ]
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+    with connect(index_uri) as connection:
         connection.execute(
             "INSERT INTO Labels (id, label) SELECT internalId, 'urgent' FROM Resources WHERE publicId = %s",
             (answers[0]["ParentStudy"],),

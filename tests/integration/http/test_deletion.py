@@ -9,6 +9,7 @@ import pytest
 from cluster.ingest.removal import remove_files
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
+from tests.support.indices import LONG_AGO, connect
 from tests.support.invariants import assert_exact, rows_and_files
 
 
@@ -31,8 +32,8 @@ def remove_all_files(door: Door) -> int:
 
 
 @pytest.fixture
-def connection(database_uri: str):
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+def connection(index_uri: str):
+    with connect(index_uri) as connection:
         yield connection
 
 
@@ -112,11 +113,11 @@ def test_a_file_that_cannot_be_removed_is_tried_again(door: Door, monkeypatch: p
     assert not folder.exists()
 
 
-def test_what_is_removed_is_remembered_for_a_while(door: Door, connection: psycopg.Connection) -> None:
+def test_what_is_removed_is_remembered_for_a_while(door: Door, connection: psycopg.Connection, index: str) -> None:
     door.client.delete(upload(door)["Path"])
     remove_all_files(door)
     assert connection.execute("SELECT count(*) FROM cluster.removed_attachments").fetchone() == (1,)
-    connection.execute("UPDATE cluster.removed_attachments SET file_gone_at = now() - interval '2 hours'")
+    connection.execute("UPDATE cluster.removed_attachments SET file_gone_at = %s", (LONG_AGO[index],))
     remove_all_files(door)
     assert connection.execute("SELECT count(*) FROM cluster.removed_attachments").fetchone() == (0,)
 

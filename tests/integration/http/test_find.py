@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 
 Find = Callable[..., Any]
 
@@ -201,8 +201,8 @@ def test_too_many_to_be_sorted(door: Door, studies: dict[str, dict[str, Any]], m
     assert len(door.client.post("/tools/find", json=body | {"Limit": 3}).json()) == 3
 
 
-def test_labels(patients: Patients, studies: dict[str, dict[str, Any]], database_uri: str) -> None:
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+def test_labels(patients: Patients, studies: dict[str, dict[str, Any]], index_uri: str) -> None:
+    with connect(index_uri) as connection:
         for patient, labels in (("P1", "ab"), ("P2", "b"), ("P3", "c")):
             for label in labels:
                 connection.execute(

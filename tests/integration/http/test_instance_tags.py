@@ -4,12 +4,12 @@ import struct
 import zlib
 from typing import Any
 
-import psycopg
 import pytest
 from pydicom.dataset import Dataset
 
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 
 
 @pytest.fixture
@@ -127,13 +127,13 @@ def test_shared_tags_and_tags_of_all(door: Door) -> None:
     assert door.client.get(f"/studies/{stored[0]['ParentStudy']}/instances-tags?short").json().keys() == every.keys()
 
 
-def test_a_file_that_is_stored_compressed(door: Door, stored: dict[str, Any], database_uri: str) -> None:
+def test_a_file_that_is_stored_compressed(door: Door, stored: dict[str, Any], index_uri: str) -> None:
     before = door.client.get(f"{stored['Path']}/tags").json()
     (file,) = door.files()
     plain = file.read_bytes()
     packed = struct.pack("<Q", len(plain)) + zlib.compress(plain)
     file.write_bytes(packed)
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+    with connect(index_uri) as connection:
         connection.execute("UPDATE AttachedFiles SET compressionType = 2, compressedSize = %s", (len(packed),))
     assert door.client.get(f"{stored['Path']}/tags").json() == before
     assert door.client.get(f"{stored['Path']}/content/7fe0-0010").content == bytes(128)

@@ -9,6 +9,7 @@ import pytest
 from cluster.ingest.removal import remove_files
 from tests.integration.http.conftest import Door, OpenDoor
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 from tests.support.invariants import assert_exact, rows_and_files
 
 MEGABYTE = 1024 * 1024
@@ -31,8 +32,8 @@ def patients(door: Door) -> list[str]:
 
 
 @pytest.fixture
-def connection(database_uri: str):
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+def connection(index_uri: str):
+    with connect(index_uri) as connection:
         yield connection
 
 

@@ -24,12 +24,14 @@ def stored(door: Door) -> dict[str, Any]:
     return answer
 
 
-def test_lists(door: Door, stored: dict[str, Any]) -> None:
+def test_lists(door: Door, stored: dict[str, Any], index: str) -> None:
     path = f"/patients/{stored['ParentPatient']}/metadata"
-    assert door.client.get(path).json() == ["LastUpdate", "MainDicomTagsSignature", "PatientRecyclingOrder"]
-    assert door.client.get(f"{path}?numeric").json() == [7, 15, 19]
+    in_postgresql = index == "postgresql"  # the recycling order, which is a table of its own in SQLite
+    usual = ["LastUpdate", "MainDicomTagsSignature", "PatientRecyclingOrder"]
+    assert door.client.get(path).json() == usual[: 3 if in_postgresql else 2]
+    assert door.client.get(f"{path}?numeric").json() == [7, 15, 19][: 3 if in_postgresql else 2]
     assert door.client.get(f"{path}?expand").json().keys() == set(door.client.get(path).json())
-    assert door.client.get(f"{path}?expand&numeric").json()["19"] == "1"
+    assert not in_postgresql or door.client.get(f"{path}?expand&numeric").json()["19"] == "1"
     assert door.client.put(f"{path}/2000", content="x").status_code == 200
     assert door.client.get(path).json()[-1] == "2000"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from tests.integration.http.conftest import Door, eventually
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 
 
 @pytest.fixture
@@ -213,12 +213,12 @@ def test_file_that_is_too_short_is_not_taken_for_whole(door: Door, stored: dict[
         door.client.get(f"{stored['Path']}/file")
 
 
-def test_a_client_that_goes_away_leaves_no_file_open(door: Door, stored: dict[str, Any], database_uri: str) -> None:
+def test_a_client_that_goes_away_leaves_no_file_open(door: Door, stored: dict[str, Any], index_uri: str) -> None:
     (path,) = door.files()
     size = 64 << 20  # more than the kernel's buffers between the two hold
     with path.open("ab") as file:
         file.truncate(size)
-    with psycopg.connect(database_uri) as connection:
+    with connect(index_uri) as connection:
         connection.execute("UPDATE AttachedFiles SET compressedSize = %s, uncompressedSize = %s", (size, size))
 
     def is_open() -> bool:
@@ -232,13 +232,11 @@ def test_a_client_that_goes_away_leaves_no_file_open(door: Door, stored: dict[st
 
 
 @pytest.mark.parametrize("size", [3, 300_000, 1_500_000])
-def test_file_that_an_orthanc_stored_compressed(
-    door: Door, stored: dict[str, Any], database_uri: str, size: int
-) -> None:
+def test_file_that_an_orthanc_stored_compressed(door: Door, stored: dict[str, Any], index_uri: str, size: int) -> None:
     content = (bytes(range(256)) * (size // 256 + 1))[:size]
     (path,) = door.files()
     path.write_bytes(struct.pack("<Q", size) + zlib.compress(content, 6))
-    with psycopg.connect(database_uri) as connection:
+    with connect(index_uri) as connection:
         connection.execute(
             "UPDATE AttachedFiles SET compressionType = 2, compressedSize = %s, uncompressedSize = %s",
             (path.stat().st_size, size),

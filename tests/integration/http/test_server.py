@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 
 import httpx
-import psycopg
 import pytest
 
 from cluster.dicom.main_tags import SIGNATURES
 from cluster.errors import ConfigurationError
 from tests.integration.http.conftest import Door, OpenDoor, eventually
 from tests.support.dicom import make_file
+from tests.support.indices import connect, only_on_postgresql
 
 USERS = {"jane": "sécret:1", "john": "other"}
 
@@ -99,6 +99,7 @@ def test_readiness(door: Door) -> None:
         assert int(answer.headers["retry-after"]) > 0
 
 
+@only_on_postgresql
 def test_database_that_is_away(open_door: OpenDoor) -> None:
     door = open_door(
         postgresql={"ConnectionUri": "postgresql://nobody@127.0.0.1:1/none"},
@@ -148,12 +149,12 @@ def test_strangers_stay_outside(guarded: Door) -> None:
     assert guarded.files() == []
 
 
-def test_users_come_in_and_are_remembered(guarded: Door, database_uri: str) -> None:
+def test_users_come_in_and_are_remembered(guarded: Door, index_uri: str) -> None:
     for user, password in USERS.items():
         answer = guarded.client.get("/instances", auth=(user, password))
         assert answer.status_code == 200
     assert guarded.client.post("/instances", content=make_file(), auth=("jane", "sécret:1")).status_code == 200
-    with psycopg.connect(database_uri) as connection:
+    with connect(index_uri) as connection:
         assert connection.execute("SELECT value FROM Metadata WHERE type = 13").fetchall() == [("jane",)]
 
 

@@ -3,10 +3,12 @@
 import re
 from datetime import UTC, datetime
 
-import psycopg
-
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
+from tests.support.indices import connect
+
+INSTANCE = {"postgresql": 3, "sqlite": 4}
+"""The level as the tables have it."""
 
 
 def test_now(door: Door) -> None:
@@ -28,15 +30,15 @@ def test_dicom_conformance(door: Door) -> None:
     assert "1.2.840.10008.5.1.4.1.1.2\n" in door.client.get("/tools/dicom-conformance").text
 
 
-def test_exports(door: Door, database_uri: str) -> None:
+def test_exports(door: Door, index: str, index_uri: str) -> None:
     assert door.client.get("/exports").json() == {"Done": True, "Exports": [], "Last": 0}
     assert door.client.get("/exports?last").json() == {"Done": True, "Exports": [], "Last": 0}
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+    with connect(index_uri) as connection:
         for number in range(3):
             connection.execute(
                 "INSERT INTO ExportedResources (resourceType, publicId, remoteModality, patientId, studyInstanceUid,"
-                " seriesInstanceUid, sopInstanceUid, date) VALUES (3, %s, 'PACS', 'P', '1', '2', '3', %s)",
-                (f"id{number}", "20260101T000000"),
+                " seriesInstanceUid, sopInstanceUid, date) VALUES (%s, %s, 'PACS', 'P', '1', '2', '3', %s)",
+                (INSTANCE[index], f"id{number}", "20260101T000000"),
             )
     page = door.client.get("/exports?limit=2").json()
     assert page["Exports"][0] == {
@@ -64,12 +66,12 @@ def test_a_reset_is_refused_unless_it_is_allowed(door: Door) -> None:
     assert "Cluster.AllowReset is false" in answer.json()["Details"]
 
 
-def test_deleted_exports_do_not_turn_the_log_back(door: Door) -> None:
+def test_deleted_exports_do_not_turn_the_log_back(door: Door, index: str, index_uri: str) -> None:
     insert = (
         "INSERT INTO ExportedResources (resourceType, publicId, remoteModality, date)"
-        " VALUES (3, 'x', 'pacs', '20260131T120000') RETURNING seq"
+        f" VALUES ({INSTANCE[index]}, 'x', 'pacs', '20260131T120000') RETURNING seq"
     )
-    with psycopg.connect(door.settings.postgresql.conninfo(), autocommit=True) as connection:
+    with connect(index_uri) as connection:
         [first] = connection.execute(insert)
         assert door.client.delete("/exports").content == b""
         assert door.client.get(f"/exports?since={first[0]}").json() == {"Done": True, "Exports": [], "Last": first[0]}

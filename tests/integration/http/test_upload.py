@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from http.client import HTTPResponse
 
 import httpx
-import psycopg
 import pytest
 
 from tests.integration.http.conftest import Door, OpenDoor, eventually
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 
 MEGABYTE = 1 << 20
 
@@ -68,9 +68,9 @@ def test_stored_is_what_was_posted_and_a_second_time_is_already_stored(door: Doo
     assert door.client.get(first["Path"] + "/file").content == file
 
 
-def test_origin_of_an_upload(door: Door, database_uri: str) -> None:
+def test_origin_of_an_upload(door: Door, index_uri: str) -> None:
     door.post(make_file(), X_Forwarded_For="8.8.8.8")
-    with psycopg.connect(database_uri) as connection:
+    with connect(index_uri) as connection:
         rows = dict(
             connection.execute(
                 "SELECT m.type, m.value FROM Metadata m JOIN Resources r ON r.internalId = m.id"

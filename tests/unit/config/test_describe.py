@@ -24,7 +24,7 @@ def test_files_index_and_storage_area_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({}, "PostgreSQL index: not configured"),
+        ({}, "SQLite index: folder OrthancStorage, for one node (PostgreSQL.EnableIndex is not true)"),
         ({"Host": ""}, "PostgreSQL index: server (default), database (default), schema public"),
         ({"ConnectionUri": "postgresql://u:hunter2@h:1/d"}, "PostgreSQL index: server h:1, database d, schema public"),
     ],

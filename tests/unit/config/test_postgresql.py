@@ -6,7 +6,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from cluster.config import PostgreSQLSettings, Settings
+from cluster.config import PostgreSQLSettings
 from cluster.config.connection_string import Server, read_connection_string
 from cluster.errors import ConfigurationError
 from tests.unit.config.loading import from_json, refusal
@@ -38,7 +38,6 @@ def refused(**options: Any) -> str:
         ("Password", "\udc80", "must be valid Unicode"),
         ("EnableSsl", "yes", "must be true or false"),
         ("EnableIndex", 1, "must be true or false"),
-        ("EnableIndex", False, "must be true"),
         ("Lock", "false", "must be true or false"),
         ("IndexConnectionsCount", 0, "must be at least 1"),
         ("IndexConnectionsCount", "5", WHOLE),
@@ -89,15 +88,12 @@ def test_a_schema_is_lower_cased() -> None:
     assert section(Schema="Archive").schema_name == "archive"
 
 
-def test_a_section_that_does_not_enable_the_index_is_refused() -> None:
-    assert refusal({"PostgreSQL": {"Host": "db"}}).startswith("PostgreSQL.EnableIndex: must be true: ")
-
-
-def test_no_section_loads_but_gives_no_connection() -> None:
-    postgresql = Settings().postgresql
+@pytest.mark.parametrize("section", [{}, {"Host": "db"}, {"Host": "db", "EnableIndex": False}])
+def test_without_the_index_there_is_no_connection(section: dict[str, Any]) -> None:
+    postgresql = PostgreSQLSettings.model_validate(section)
 
     assert not postgresql.enable_index
-    assert not postgresql.server_given
+    assert postgresql.server_given == ("Host" in section)
     with pytest.raises(ConfigurationError, match=r"^PostgreSQL\.EnableIndex: must be true"):
         postgresql.conninfo()
 

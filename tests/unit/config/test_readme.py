@@ -21,7 +21,7 @@ ROWS = [(match["key"], match["variable"], match["default"]) for match in ROW.fin
 
 
 # Defaults that are no constants have their own tests.
-COMPUTED = ("host name", "that of `RemoteAccessAllowed`")
+COMPUTED = ("host name", "that of `RemoteAccessAllowed`", "that of `StorageDirectory`")
 
 
 def honoured() -> dict[tuple[str, str], FieldInfo]:
@@ -94,7 +94,7 @@ def test_every_option_is_reachable_by_its_variable(key: str, variable: str, defa
     reached = reached_by(environ, variable, other_value(field, value))
 
     # Then
-    follows = {"AuthenticationEnabled"} if key == "RemoteAccessAllowed" else set()
+    follows = {"RemoteAccessAllowed": {"AuthenticationEnabled"}, "StorageDirectory": {"IndexDirectory"}}.get(key, set())
     assert reached == {f"{section}.{key}".strip("."), *follows}
 
 

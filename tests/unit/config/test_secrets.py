@@ -53,7 +53,6 @@ def test_settings_keep_their_secrets_on_the_way_to_another_process() -> None:
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "EnableStorage": 1}})},
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "Port": "5"}})},
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "Pasword": SECRET}})},
-        {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_FIELDS, "EnableIndex": False}})},
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {**BY_URI, "Password": SECRET}})},
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {"EnableIndex": True, "Password": [SECRET]}})},
         {"ORTHANC_JSON": json.dumps({"PostgreSQL": {"EnableIndex": True, "Password": f"{SECRET}\0"}})},

@@ -1,0 +1,120 @@
+"""The gate of a node whose index is in SQLite: nobody else may have the file, and there is nobody to wait for.
+
+Two locks keep others away, both gone when the process is, however it ends: one of ours on a file beside the index,
+taken before anything else is opened, and SQLite's own, which a real Orthanc wants for itself and does not get while we
+have the file open.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from cluster import telemetry
+from cluster.config import Settings
+from cluster.database.sqlite_connection import FILE_NAME
+from cluster.errors import DatabaseRefused, LockNotAvailable, StorageFailed
+from cluster.schema.sqlite import install_sqlite
+
+_LOG = logging.getLogger(__name__)
+
+LOCK_FILE_NAME = "index.lock"
+"""Stays there, empty; only the lock on it means anything."""
+
+
+class LoneGate:
+    """Whether this process may receive; readable from any thread. What `Gate` is for PostgreSQL."""
+
+    def __init__(self, settings: Settings, *, on_change: Callable[[bool], None] = lambda is_ready: None) -> None:
+        self._settings = settings
+        self._on_change = on_change
+        self._reason: str | None = "starting"
+        self._has_been_ready = False
+        self._stopped = threading.Event()
+        self._lock: int | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why this process is not ready; None when it is."""
+        return self._reason
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether instances may be received now."""
+        return self._reason is None
+
+    @property
+    def has_been_ready(self) -> bool:
+        """Whether start-up is over."""
+        return self._has_been_ready
+
+    def stop(self) -> None:
+        """Turn not ready for good (draining)."""
+        self._stopped.set()
+        self._set("draining")
+
+    def wait_until_ready(self) -> bool:
+        """Take the index and install what is missing in it; False if `stop` came first.
+
+        Raises:
+            DatabaseRefused: another process has the index.
+            SchemaMismatch, StorageFailed: waiting would not help.
+        """
+        self._lock = lock_index(self._settings.index_directory)
+        try:
+            steps = install_sqlite(self._settings.index_directory, may_upgrade=self._settings.cluster.automatic_upgrade)
+        except LockNotAvailable as error:
+            raise _in_use(self._settings.index_directory) from error
+        for step in steps:
+            _LOG.info("schema: %s", step)
+        if not self._stopped.is_set():
+            self._set(None)
+        return not self._stopped.is_set()
+
+    def keep_watch(self) -> None:
+        """Nothing can happen to the index without this process."""
+        self._stopped.wait()
+
+    def close(self) -> None:
+        """Let others have the index; the last thing that a process does."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _set(self, reason: str | None) -> None:
+        self._reason = reason
+        self._has_been_ready = self._has_been_ready or reason is None
+        telemetry.ready.set(reason is None)
+        self._on_change(reason is None)
+
+
+def lock_index(index_directory: Path) -> int:
+    """Take the index for this process; the lock lasts until the descriptor is closed.
+
+    Raises:
+        DatabaseRefused: another process has it.
+        StorageFailed: the folder cannot be used.
+    """
+    try:
+        index_directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(index_directory / LOCK_FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StorageFailed(f"IndexDirectory {index_directory} cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise _in_use(index_directory) from error
+        raise StorageFailed(f"IndexDirectory {index_directory} does not support locks: {error.strerror}") from error
+    return descriptor
+
+
+def _in_use(index_directory: Path) -> DatabaseRefused:
+    return DatabaseRefused(
+        f"the SQLite index {index_directory / FILE_NAME} is in use by another process, a node or an Orthanc; it serves "
+        "one at a time. Stop that one, or move to PostgreSQL for several nodes (orthanc-cluster migrate)"
+    )
