@@ -18,10 +18,14 @@ from orthanc_api_client import JobStatus, JobType, OrthancApiClient
 from cluster.jobs.work import Ending, LeaseLost, Work
 from tests.integration.http.conftest import Door, OpenDoor
 from tests.support.dicom import make_file
+from tests.support.indices import only_on_postgresql
 from tests.support.jobs import JOBS_HURRY, job_worker, submitted, unzipped
 from workers.tasks.jobs import JobWorker
 
 INJECTIONS = ("' OR '1'='1", "'; DROP TABLE cluster.jobs; --", "%(job_id)s", "{id}", "%s", "archive'--")
+
+
+pytestmark = only_on_postgresql  # jobs are done by workers, which are other processes
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from cluster.index.opening import PROCEDURES
 from cluster.schema.sqlite import install_sqlite
 
 FILES = sorted(file.name for file in files("cluster.index").joinpath("sql").iterdir() if file.name.endswith(".sql"))
-NOT_SERVED = {"check.sql"}
-"""For `load` and `prove`, which look at an index that other processes have open."""
+NOT_SERVED = {"check.sql", "stored_files.sql"}
+"""For `load`, `prove` and `check`, which look at an index that other processes have open."""
 
 COMPOSED = {"find.sql", "requested_tags.sql"}
 """Pieces are no statements; the tests of searches put them together."""
