@@ -8,6 +8,7 @@ limited: where it would continue nobody could say after a change.
 from collections.abc import Iterator
 
 import psycopg
+from psycopg import sql
 
 from cluster.database import Database, Piece, Row
 from cluster.errors import UnusableQuery

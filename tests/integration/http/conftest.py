@@ -33,6 +33,7 @@ class Door:
     server: HttpServer
     client: httpx.Client
     storage_directory: Path
+    index_uri: str
     reason: str | None = None
 
     def post(self, content: Any, **headers: str) -> httpx.Response:
@@ -60,7 +61,7 @@ def open_door(index_uri: str, storage_directory: Path) -> Iterator[OpenDoor]:
             settings, intake, intake.database, intake.storage, lambda: door.reason, lambda: bytes(generate_latest())
         )
         client = httpx.Client(auth=auth, timeout=30, trust_env=False)
-        door = Door(settings, intake, server, client, storage_directory)
+        door = Door(settings, intake, server, client, storage_directory, index_uri)
         doors.append(door)
         server.start()
         client.base_url = httpx.URL(f"http://127.0.0.1:{server.port}")

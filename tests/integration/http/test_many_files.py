@@ -12,6 +12,7 @@ from cluster.errors import StorageFull
 from cluster.ingest.intake import Intake
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 from tests.support.invariants import assert_exact, rows_and_files
 from workers.http import multipart, zip_upload
 
@@ -34,9 +35,7 @@ def statuses(answer: Any) -> list[str]:
 
 
 def assert_nothing_left(door: Door, instances: int) -> None:
-    import psycopg
-
-    with psycopg.connect(door.settings.postgresql.conninfo(), autocommit=True) as connection:
+    with connect(door.index_uri) as connection:
         rows, files = rows_and_files(connection, door.storage_directory)
         assert rows == files
         assert len(rows) == instances

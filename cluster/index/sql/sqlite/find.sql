@@ -12,6 +12,17 @@ SELECT {found}.publicId
  ORDER BY {order} {found}.publicId
  LIMIT {limit} OFFSET {offset}
 
+-- find_ids_lazily --
+-- SQLite looks at one resource after the other in any case, in the order of PublicIndex.
+SELECT {found}.publicId
+  FROM Resources {found}
+       {joins}
+ WHERE +{found}.resourceType = {level} + 1 AND {found}.publicId > {after}
+       {conditions}
+       {late}
+ ORDER BY {found}.publicId
+ LIMIT {limit} OFFSET {offset}
+
 -- count_ids --
 SELECT count(*)
   FROM Resources {found}
