@@ -146,6 +146,11 @@ def _settings(configuration: Sequence[Path], data: Path | None) -> Settings:
 
 
 def _area_of(settings: Settings) -> FilesystemStorageArea:
+    if settings.postgresql.enable_storage:
+        raise ConfigurationError(
+            "PostgreSQL.EnableStorage",
+            "attachments are in the database: there are no files to be compared with rows",
+        )
     if not settings.storage_directory.is_dir():
         # A node would create it; here that would make a finding of every row.
         raise ConfigurationError("StorageDirectory", f"{settings.storage_directory} is no folder, or is not mounted")

@@ -26,7 +26,7 @@ CLUSTER = (
     "cluster_storage_area.sql",
 )
 
-CLUSTER_VERSION = 9
+CLUSTER_VERSION = 10
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 

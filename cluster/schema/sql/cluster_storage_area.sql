@@ -19,6 +19,7 @@ SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 BEGIN
     INSERT INTO StorageArea (uuid, content, type)
@@ -52,6 +53,7 @@ SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     found_objects bigint;
@@ -74,6 +76,7 @@ SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 BEGIN
     -- Who had to wait for another remover finds the row gone, and does not unlink the object a second time.
@@ -91,6 +94,7 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     unnamed text[];
@@ -111,6 +115,7 @@ RETURNS double precision
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET enable_seqscan = off
+SET jit = off
 AS $$
 BEGIN
     RETURN (SELECT coalesce(extract(epoch FROM clock_timestamp() - o.written_at), 'Infinity'::double precision)
@@ -124,6 +129,7 @@ RETURNS bytea
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET enable_seqscan = off
+SET jit = off
 AS $$
 BEGIN
     RETURN (SELECT lo_get(s.content, start, wanted) FROM StorageArea s WHERE s.uuid = of_uuid);
@@ -136,6 +142,7 @@ RETURNS bigint
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     object oid;

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -95,6 +97,24 @@ def put(storage_directory: Path, name: str, age: float = OLD) -> Path:
     path.write_bytes(b"left")
     os.utime(path, (time.time() - age,) * 2)
     return path
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        ({"StorageDirectory": "/nowhere/at/all"}, 2, "StorageDirectory"),
+        ({"PostgreSQL": {"EnableIndex": True, "EnableStorage": True}}, 2, "PostgreSQL.EnableStorage"),
+        ({"PostgreSQL": {"EnableIndex": True, "ConnectionUri": "postgresql://x@127.0.0.1:1/x"}}, 3, "127.0.0.1"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(tmp_path, options, status, message):
+    configuration = tmp_path / "other.json"
+    configuration.write_text(json.dumps({"StorageDirectory": str(tmp_path)} | options))
+    command = [sys.executable, "-m", "workers", "check", "--config", configuration, "--report", tmp_path / "r.jsonl"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (status, 1), ended.stderr
+    assert message in ended.stderr
+    assert not (tmp_path / "r.jsonl").exists()
 
 
 def test_a_clean_archive(archive, checker, storage_directory):
