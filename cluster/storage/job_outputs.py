@@ -55,7 +55,9 @@ class JobOutputs:
         try:
             return path.open("rb")
         except FileNotFoundError as error:
-            raise UnknownResource("the output of this job is not in the storage area") from error
+            raise UnknownResource(
+                f"the output of this job is not in {self._folder}, which all nodes and workers must share"
+            ) from error
         except OSError as error:
             raise StorageFailed(f"{path}: {error.strerror}") from error
 
