@@ -21,6 +21,7 @@
         ├── SchemaMismatch             the database holds something other than revision 10
         ├── StorageFull                no space for the bytes of an instance, or on the database server's disk (53100)
         ├── StorageFailed              the storage area failed otherwise
+        ├── OfficeLost                 another process has been elected for what this one was about to do
         ├── UnknownResource            no such resource or attachment
         ├── RevisionConflict           somebody else changed what was to be changed
         ├── UnusableQuery              a search asks for what cannot be searched for
@@ -122,6 +123,10 @@ class DatabaseRefused(Permanent):
 
 class SchemaMismatch(Permanent):
     """The database is not what this program can serve; the message names what was found and what is wanted."""
+
+
+class OfficeLost(Permanent):
+    """Another process has been elected, so this one must not do what it was about to do; nothing has happened."""
 
 
 class StorageFull(Permanent):

@@ -73,6 +73,20 @@ task_seconds = Histogram(
 )
 
 # Housekeeping
+housekeeping_leader = Gauge(
+    _PREFIX + "housekeeping_leader", "1 for the process that keeps house, 0 on standby", multiprocess_mode="livemax"
+)
+housekeeping_pass = Gauge(
+    _PREFIX + "housekeeping_pass_timestamp_seconds",
+    "When this process last did everything there was to do",
+    multiprocess_mode="livemax",
+)
+housekeeping_done = Gauge(
+    _PREFIX + "housekeeping_done_timestamp_seconds",
+    "When this process last did a housekeeping task with success",
+    ["task"],
+    multiprocess_mode="livemax",
+)
 housekeeping_seconds = Histogram(
     _PREFIX + "housekeeping_seconds", "Time of one housekeeping task", ["task"], buckets=_SECONDS
 )

@@ -175,6 +175,18 @@ def worker(settings: Settings, processes: int, verbose: bool) -> None:
 
 
 @_group.command()
+@_backstage_options
+def housekeeping(settings: Settings, verbose: bool) -> None:
+    """Keep house for the whole cluster, or stand by; on HttpPort probes and metrics."""
+    from workers.housekeeper import serve
+    from workers.logs import log_configuration, set_up_logging
+
+    set_up_logging(settings, verbose=verbose)
+    log_configuration(settings)
+    serve(settings)
+
+
+@_group.command()
 @_configuration_options
 def nodes(settings: Settings) -> None:
     """List the processes that use the index: alive, ready or why not, and what they can serve."""

@@ -15,7 +15,7 @@ from cluster.coordinator.gate import Gate
 from cluster.coordinator.lone_gate import LoneGate
 from cluster.ingest.intake import Intake, open_intake
 from workers import metrics, restart
-from workers.housekeeping import Housekeeping
+from workers.housekeeping import keeping_house
 from workers.http.server import HttpServer
 from workers.siblings import Siblings
 from workers.storage_watch import StorageWatch
@@ -76,7 +76,7 @@ def serve(
         _doors(settings, intake, gate, siblings, read_metrics, reset),
     ):
         if gate.wait_until_ready():
-            with _housekeeping(settings, intake):
+            with _housekeeping(settings, intake, number):
                 _LOG.info("orthanc-cluster node %s has started", settings.cluster.node_name)
                 watch = threading.Thread(target=gate.keep_watch, name="gate", daemon=True)
                 watch.start()
@@ -145,16 +145,8 @@ def _close(door: StoreScp | HttpServer, seconds: float) -> None:
     door.stop()
 
 
-@contextlib.contextmanager
-def _housekeeping(settings: Settings, intake: Intake) -> Iterator[None]:
-    housekeeping = Housekeeping(
-        intake.database,
-        intake.storage,
-        settings.postgresql.housekeeping_interval_seconds,
-        settings.stable_age_seconds,
-    )
-    housekeeping.start()
-    try:
-        yield
-    finally:
-        housekeeping.stop()
+def _housekeeping(settings: Settings, intake: Intake, number: int) -> contextlib.AbstractContextManager[None]:
+    # One candidate a node: its processes live and die together.
+    if settings.cluster.housekeeping and number == 0:
+        return keeping_house(settings, intake.database, intake.storage)
+    return contextlib.nullcontext()

@@ -42,6 +42,7 @@ class ClusterSettings(Options):
     incompatible_nodes: Literal["Wait", "Refuse"] = Field(default="Wait", validation_alias="IncompatibleNodes")
     back_fill_percent: int = Field(default=50, ge=1, le=100, validation_alias="BackFillPercent")
     allow_reset: bool = Field(default=False, validation_alias="AllowReset")
+    housekeeping: bool = Field(default=True, validation_alias="Housekeeping")
     log_format: Literal["console", "json"] = Field(default="console", validation_alias="LogFormat")
     failpoints: Mapping[str, Text] = Field(default_factory=dict, validation_alias="Failpoints")
 

@@ -22,6 +22,9 @@ SETUP_KEY = 44
 BACK_FILL_KEY = 4_410
 """Ours, which no plugin of Orthanc's knows: held by whoever does what an upgrade left for after its switch."""
 
+HOUSEKEEPING_KEY = 4_414
+"""Ours too: held by the process that keeps house (`cluster/coordinator/election.py`)."""
+
 
 def hold_advisory_lock(connection: psycopg.Connection, key: int) -> bool:
     """Take the lock if it is free, and keep it until the connection ends; whether it was taken."""

@@ -9,6 +9,7 @@ Invariants:
   safe) but if it is the last word the caller must not assume that nothing happened.
 """
 
+import copy
 import logging
 import sqlite3
 import time
@@ -65,7 +66,17 @@ class Database:
         self._time_budget_seconds = time_budget_seconds
         self._attempts = settings.maximum_connection_retries + 1
         self._isolation = _ISOLATION[settings.transaction_mode]
+        self._guard: Callable[[psycopg.Cursor[Row]], None] | None = None
         self.schema_name = settings.schema_name
+
+    def guarded(self, guard: Callable[[psycopg.Cursor[Row]], None]) -> "Database":
+        """The same database and pool; `guard` is done first in every unit of work that may write, in its transaction.
+
+        What it raises is what the unit of work raises, and nothing of that happens then.
+        """
+        twin = copy.copy(self)
+        twin._guard = guard
+        return twin
 
     def open(self) -> None:
         """Open the pool of this process (after fork)."""
@@ -100,6 +111,8 @@ class Database:
             with connection.cursor() as cursor:
                 self._begin(cursor, read_only, turns)
                 try:
+                    if self._guard is not None and not read_only:
+                        self._guard(cursor)
                     beside.do_first(cursor)
                     result = work(cursor)
                     beside.do_last(cursor)
@@ -129,6 +142,12 @@ class Database:
         Raises:
             As `run`; a connection lost on the way is always CommitUnknown, because COMMIT is under way with it.
         """
+
+        if self._guard is not None:
+            # Its answer has to be known before anything else is sent.
+            return self.run(
+                name, lambda cursor: cursor.execute(statement, values).fetchall(), beside=beside, turns=turns
+            )
 
         def attempt(connection: PooledConnection) -> list[Row]:
             try:

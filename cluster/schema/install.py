@@ -24,6 +24,7 @@ CLUSTER = (
     "cluster_left_files.sql",
     "cluster_jobs.sql",
     "cluster_storage_area.sql",
+    "cluster_offices.sql",
 )
 
 CLUSTER_VERSION = 10
