@@ -16,6 +16,8 @@
   "DrainSeconds" $values.cluster.drainSeconds
   "IngestProcesses" $values.cluster.ingestProcesses
   "MemoryBudgetMegabytes" $values.cluster.memoryBudgetMegabytes
+  "Housekeeping" false
+  "LogFormat" $values.cluster.logFormat
   "AutomaticUpgrade" $values.upgrade.automatic
   "IncompatibleNodes" $values.upgrade.incompatibleNodes -}}
 {{- if and $values.redis.url (not $values.redis.existingSecret) -}}
@@ -43,7 +45,7 @@
 {{- range list "EnableIndex" "EnableStorage" "Lock" "Host" "Port" "Database" "Username" "Password" "ConnectionUri" "EnableSsl" -}}
 {{- if hasKey (default dict $orthanc.PostgreSQL) . -}}{{- fail (printf "orthanc.PostgreSQL.%s: the chart sets this, from another value or a Secret" .) -}}{{- end -}}
 {{- end -}}
-{{- range list "RedisUrl" "NodeName" "DrainSeconds" "IngestProcesses" "MemoryBudgetMegabytes" "AutomaticUpgrade" "IncompatibleNodes" "Failpoints" -}}
+{{- range list "RedisUrl" "NodeName" "DrainSeconds" "IngestProcesses" "MemoryBudgetMegabytes" "Housekeeping" "LogFormat" "AutomaticUpgrade" "IncompatibleNodes" "Failpoints" -}}
 {{- if hasKey (default dict $orthanc.Cluster) . -}}{{- fail (printf "orthanc.Cluster.%s: the chart sets this, from another value or a Secret" .) -}}{{- end -}}
 {{- end -}}
 {{- with .Values.postgresql -}}

@@ -37,7 +37,7 @@ def test_compose_would_notice_a_misspelt_key():
 
 
 def test_what_there_is():
-    assert set(SERVICES) == {"ingest-1", "ingest-2", "http", "worker"} | ALSO
+    assert set(SERVICES) == {"ingest-1", "ingest-2", "http", "housekeeping-1", "housekeeping-2", "worker"} | ALSO
     assert SERVICES["orthanc"]["profiles"] == ["orthanc"]
     assert not any("profiles" in it for name, it in SERVICES.items() if name != "orthanc")
 
@@ -55,6 +55,7 @@ def test_settings(name):
     settings = load_settings([DEPLOY / "compose" / "orthanc.json"], environ=environ)
     assert "password='secret'" in settings.postgresql.conninfo()
     assert not settings.postgresql.lock
+    assert not settings.cluster.housekeeping
     assert settings.dicom.server_enabled is (name != "http")
     grace = OURS[name]["stop_grace_period"]
     assert int(grace[:-1]) * {"s": 1, "m": 60}[grace[-1]] >= settings.cluster.drain_seconds + 15

@@ -104,6 +104,15 @@ def test_options_of_orthanc_get_through(tmp_path):
     assert settings.postgresql.index_connections_count == 8
 
 
+def test_only_housekeeping_pods_keep_house(tmp_path):
+    for pod, container in ours("01-smallest"):
+        if "ingest" in argv(container):
+            assert not settings_of("01-smallest", container, tmp_path).cluster.housekeeping, pod.owner
+    assert [pod.owner for pod, it in ours("01-smallest") if "housekeeping" in argv(it)] == [
+        "Deployment/archive-orthanc-cluster-housekeeping"
+    ]
+
+
 def test_a_misspelt_option_would_stop_the_program(tmp_path):
     # What the chart lets through freely is checked by the program: the test above would notice.
     [config_map] = find(
@@ -122,7 +131,7 @@ def test_command_lines_are_of_the_command_line(name):
 
 
 def test_a_command_line_that_is_none_would_be_noticed():
-    for arguments in (["housekeeping"], ["ingest", "--configuration", "/etc/orthanc"], ["schema", "upgrad"]):
+    for arguments in (["housekeep"], ["ingest", "--configuration", "/etc/orthanc"], ["schema", "upgrad"]):
         with pytest.raises(click.UsageError):
             understood(arguments)
 

@@ -80,5 +80,5 @@ class TestEach:
             selector = monitor["spec"]["selector"]["matchLabels"]
             found = [s for s in find(manifests, "Service") if selector.items() <= s["metadata"]["labels"].items()]
             scraped = {s["metadata"]["name"] for s in found if "http" in {p["name"] for p in s["spec"]["ports"]}}
-            names = ("http", "ingest-http", "worker-metrics")
+            names = ("http", "ingest-http", "worker-metrics", "housekeeping-metrics")
             assert scraped == {f"{monitor['metadata']['name']}-{name}" for name in names}
