@@ -25,17 +25,22 @@ class OrthancFiles:
 
     program: Path
     index_plugin: Path
+    storage_plugin: Path | None = None
+    """If attachments shall be in PostgreSQL too."""
 
 
-def orthanc_files() -> OrthancFiles:
-    """What is installed; skips the test where either is missing."""
+def orthanc_files(storage: bool = False) -> OrthancFiles:
+    """What is installed; skips the test where something is missing. `storage`: with the plugin for attachments."""
     program = shutil.which("Orthanc") or shutil.which("Orthanc", path=_SBIN)
     if program is None:
         skip_or_fail("orthanc", "Orthanc")
     plugins = [path for folder in _PLUGIN_FOLDERS for path in Path(folder).glob("libOrthancPostgreSQLIndex.so*")]
     if not plugins:
         skip_or_fail("orthanc", "Orthanc's plugin for PostgreSQL")
-    return OrthancFiles(Path(program), plugins[0])
+    storage_plugins = list(plugins[0].parent.glob("libOrthancPostgreSQLStorage.so*"))
+    if storage and not storage_plugins:
+        skip_or_fail("orthanc", "Orthanc's plugin for attachments in PostgreSQL")
+    return OrthancFiles(Path(program), plugins[0], storage_plugins[0] if storage else None)
 
 
 class OrthancProcess:
@@ -66,10 +71,10 @@ class OrthancProcess:
             "RemoteAccessAllowed": True,
             "AuthenticationEnabled": False,
             "OverwriteInstances": False,
-            "Plugins": [str(files.index_plugin)],
+            "Plugins": [str(path) for path in (files.index_plugin, files.storage_plugin) if path is not None],
             "PostgreSQL": {
                 "EnableIndex": True,
-                "EnableStorage": False,
+                "EnableStorage": files.storage_plugin is not None,
                 "Lock": lock,
                 "Host": database["host"],
                 "Port": int(database["port"]),
