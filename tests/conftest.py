@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.s3 import S3Server, s3_server
 from tests.support.servers import dcmtk_program, new_database
 from workers.local.postgresql import LocalPostgreSQL
 from workers.local.redis_server import LocalRedis
@@ -25,6 +26,13 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgr
 def _redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRedis]:
     """A running server; `redis.url` is for Celery, `redis.client_url` for redis-py."""
     with LocalRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A running S3-compatible server with a bucket; skips the test where there is none."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 

@@ -15,6 +15,7 @@ from cluster.config.process_environment import (
     share_metrics_between_processes,
     shared_metrics_folder,
 )
+from cluster.config.s3 import S3Settings
 from cluster.config.settings import Settings
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "DicomSettings",
     "HttpSettings",
     "PostgreSQLSettings",
+    "S3Settings",
     "Settings",
     "describe",
     "environment_without_settings",

@@ -19,7 +19,10 @@ def describe(settings: Settings) -> list[str]:
         lines.append(
             f"SQLite index: folder {settings.index_directory}, for one node (PostgreSQL.EnableIndex is not true)"
         )
-    if postgresql.enable_storage:
+    if settings.s3.is_used:
+        place = settings.s3.endpoint or f"AWS, region {settings.s3.region}"
+        lines.append(f"Storage area: bucket {settings.s3.bucket_name} at {place}")
+    elif postgresql.enable_storage:
         lines.append("Storage area: large objects in the same PostgreSQL database")
     else:
         lines.append(f"Storage area: folder {settings.storage_directory}")

@@ -20,11 +20,16 @@ from cluster.config.http import HttpSettings
 from cluster.config.json_text import JsonObject, parse_configuration, parse_json
 from cluster.config.options import Options
 from cluster.config.postgresql import PostgreSQLSettings
+from cluster.config.s3 import S3Settings
 from cluster.config.settings import Settings
 from cluster.config.unserved import UnservedOptions
 from cluster.errors import ConfigurationError
 
-SECTIONS: Mapping[str, type[Options]] = {"PostgreSQL": PostgreSQLSettings, "Cluster": ClusterSettings}
+SECTIONS: Mapping[str, type[Options]] = {
+    "PostgreSQL": PostgreSQLSettings,
+    "AwsS3Storage": S3Settings,
+    "Cluster": ClusterSettings,
+}
 TOP_LEVEL: tuple[type[Options], ...] = (Settings, DicomSettings, HttpSettings, UnservedOptions)
 
 _WHOLE = "ORTHANC_JSON"

@@ -13,6 +13,7 @@ from cluster.config.http import HttpSettings
 from cluster.config.json_text import JsonObject
 from cluster.config.options import Options, validated
 from cluster.config.postgresql import PostgreSQLSettings
+from cluster.config.s3 import S3Settings
 from cluster.config.settings import Settings
 from cluster.config.unserved import UnservedOptions, refuse_unserved
 
@@ -39,6 +40,7 @@ def load_settings(
         "dicom": validated(DicomSettings, _own(DicomSettings, document)),
         "http": validated(HttpSettings, _own(HttpSettings, document)),
         "postgresql": postgresql.with_direct_connection(own_section.direct_connection_uri),
+        "s3": validated(S3Settings, document.get("AwsS3Storage", {}), "AwsS3Storage"),
         "cluster": own_section,
     }
     settings = validated(Settings, {**_own(Settings, document), **parts}, by_name=True)

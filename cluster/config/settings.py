@@ -10,6 +10,7 @@ from cluster.config.dicom import DicomSettings
 from cluster.config.http import HttpSettings
 from cluster.config.options import Folder, Options, Text
 from cluster.config.postgresql import PostgreSQLSettings
+from cluster.config.s3 import S3Settings
 from cluster.config.user_types import UserContentType, UserMetadata
 from cluster.errors import ConfigurationError
 
@@ -74,6 +75,7 @@ class Settings(Options):
     dicom: DicomSettings = Field(default_factory=DicomSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     postgresql: PostgreSQLSettings = Field(default_factory=PostgreSQLSettings)
+    s3: S3Settings = Field(default_factory=S3Settings)
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
 
     @model_validator(mode="after")
@@ -82,6 +84,8 @@ class Settings(Options):
             raise ConfigurationError("HttpPort", "must differ from DicomPort")
         if self.check_revisions and not self.store_md5_for_attachments:
             raise ConfigurationError("CheckRevisions", "needs StoreMD5ForAttachments, as an ETag names the MD5")
+        if self.s3.is_used and self.postgresql.enable_storage:
+            raise ConfigurationError("PostgreSQL.EnableStorage", "excludes AwsS3Storage: there is one storage area")
         if self.postgresql.lock and self.cluster.ingest_processes > 1:
             raise ConfigurationError("PostgreSQL.Lock", "must be false where Cluster.IngestProcesses is more than 1")
         return self

@@ -7,6 +7,7 @@ from cluster.storage.filesystem import FilesystemStorageArea
 from cluster.storage.large_objects import LargeObjectStorageArea
 from cluster.storage.memory_budget import MemoryBudget
 from cluster.storage.names import Names
+from cluster.storage.s3 import S3StorageArea
 
 
 def open_storage_area(settings: Settings, database: Database, names: Names) -> StorageArea:
@@ -14,10 +15,13 @@ def open_storage_area(settings: Settings, database: Database, names: Names) -> S
 
     Raises:
         StorageFailed: the storage directory cannot be used.
+        ConfigurationError: what a bucket needs is not installed.
     """
     # The rest of the budget is for the interpreter, the associations' receive buffers and libpq.
     memory = MemoryBudget(settings.cluster.memory_budget_megabytes * (1 << 20) // 4)
     threshold = settings.cluster.streaming_threshold_kilobytes * 1024
+    if settings.s3.is_used:
+        return S3StorageArea(settings.s3, names, memory, threshold)
     if settings.postgresql.enable_storage:
         return LargeObjectStorageArea(database, names, memory, threshold)
     return FilesystemStorageArea(

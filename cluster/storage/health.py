@@ -16,9 +16,10 @@ PROBE_BYTES_LIMIT = 1 << 30
 class Health:
     """Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str | None = None) -> None:
+        """`reason` holds until the first probe has succeeded."""
         self._lock = threading.Lock()
-        self._reason: str | None = None
+        self._reason = reason
         self._wanted_bytes = PROBE_BYTES
 
     @property

@@ -22,6 +22,9 @@ STEPS = [
     ("postgresql", "bytes_durable"),
     ("postgresql", "rows_written"),
     ("postgresql", "rows_committed"),
+    ("s3", "bytes_streamed"),
+    ("s3", "bytes_durable"),
+    ("s3", "rows_committed"),
 ]
 
 

@@ -1,5 +1,6 @@
 """Each storage area behind the same intake, and a look at what is on its medium."""
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pytest
 
 from cluster.ingest.intake import Intake, open_intake
 from cluster.schema.install import install
+from tests.support.s3 import keys_of
 from tests.support.settings import settings_for
 
 ORPHANS = (
@@ -43,12 +45,17 @@ def objects_of(database_uri: str) -> set[str]:
 def medium_of(request: pytest.FixtureRequest, name: str, database_uri: str, storage_directory: Path) -> Medium:
     if name == "filesystem":
         return Medium(name, {}, lambda: files_of(storage_directory))
+    if name == "s3":
+        server = request.getfixturevalue("s3")
+        root = uuid.uuid4().hex
+        options = {"AwsS3Storage": server.options | {"RootPath": root}}
+        return Medium(name, options, lambda: {key.partition(".")[0] for key in keys_of(server, root)})
     with psycopg.connect(database_uri, autocommit=True) as connection:
         install(connection, "public", "test", storage_area=True)
     return Medium(name, {"postgresql": {"EnableStorage": True}}, lambda: objects_of(database_uri))
 
 
-MEDIA: Sequence[str] = ("filesystem", "postgresql")
+MEDIA: Sequence[str] = ("filesystem", "postgresql", "s3")
 
 
 @contextmanager

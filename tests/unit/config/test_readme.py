@@ -32,7 +32,14 @@ def honoured() -> dict[tuple[str, str], FieldInfo]:
 
 
 def section_of(variable: str) -> str:
-    return next((name for name in SECTIONS if variable.startswith(f"ORTHANC__{name.upper()}__")), "")
+    return next(
+        (
+            name
+            for name in SECTIONS
+            if variable.removeprefix("ORTHANC__").replace("_", "").startswith(name.upper()) and variable.count("__") > 1
+        ),
+        "",
+    )
 
 
 def current(settings: Settings) -> dict[tuple[str, str], Any]:
@@ -42,6 +49,7 @@ def current(settings: Settings) -> dict[tuple[str, str], Any]:
         ("", settings.dicom),
         ("", settings.http),
         ("PostgreSQL", settings.postgresql),
+        ("AwsS3Storage", settings.s3),
         ("Cluster", settings.cluster),
     ]
     return {
@@ -85,7 +93,13 @@ def test_the_tables_hold_every_option_once() -> None:
 @pytest.mark.parametrize(("key", "variable", "default"), ROWS)
 def test_every_option_is_reachable_by_its_variable(key: str, variable: str, default: str) -> None:
     # Given
-    environ = {"ORTHANC__POSTGRESQL__ENABLE_INDEX": "true", "ORTHANC__REGISTERED_USERS": '{"a": "b"}'}
+    environ = {
+        "ORTHANC__POSTGRESQL__ENABLE_INDEX": "true",
+        "ORTHANC__REGISTERED_USERS": '{"a": "b"}',
+        "ORTHANC__AWS_S3_STORAGE__BUCKET_NAME": "bucket",
+        "ORTHANC__AWS_S3_STORAGE__ACCESS_KEY": "key",
+        "ORTHANC__AWS_S3_STORAGE__SECRET_KEY": "secret",
+    }
     section = section_of(variable)
     field = honoured()[section, key]
     value = current(load_settings([], environ)).get((section, key), field.default)
@@ -123,4 +137,4 @@ def test_the_defaults_are_those_of_the_code(key: str, variable: str, default: st
 def test_every_field_has_a_key_or_is_a_part(model: type[Options]) -> None:
     without = set(model.model_fields) - {name for name, field in model.model_fields.items() if field.validation_alias}
 
-    assert without <= {"files", "dicom", "http", "postgresql", "cluster"}
+    assert without <= {"files", "dicom", "http", "postgresql", "s3", "cluster"}
