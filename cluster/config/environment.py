@@ -147,8 +147,9 @@ def _expected(path: tuple[str, ...]) -> Literal["text", "json"] | None:
     if field is not None:
         return "text" if _takes_only_text(field) else "json"
     parent = _field(path[:-1])
-    # Every mapping of ours is from text to text.
-    return "text" if parent is not None and get_origin(parent.annotation) is Mapping else None
+    if parent is None or get_origin(parent.annotation) is not Mapping:
+        return None
+    return "text" if _is_text(get_args(parent.annotation)[1]) else "json"
 
 
 def _field(path: tuple[str, ...]) -> FieldInfo | None:

@@ -1,11 +1,13 @@
 """The HTTP options, which are top-level keys in the configuration (interop/config.md, section 3)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from cluster.config.options import Options, Port, Secret
+from cluster.config.dicom import Ciphers
+from cluster.config.options import Folder, Options, Port, Secret
 from cluster.errors import ConfigurationError
 
 
@@ -29,6 +31,14 @@ class HttpSettings(Options):
     authentication_enabled: bool = Field(default_factory=_as_remote_access, validation_alias="AuthenticationEnabled")
     registered_users: Annotated[Mapping[str, Secret], AfterValidator(_user_names)] = Field(
         default_factory=dict, validation_alias="RegisteredUsers"
+    )
+    ssl_enabled: bool = Field(default=False, validation_alias="SslEnabled")
+    ssl_certificate: Folder = Field(default=Path("certificate.pem"), validation_alias="SslCertificate")
+    ssl_minimum_protocol_version: int = Field(default=4, ge=0, le=5, validation_alias="SslMinimumProtocolVersion")
+    ssl_ciphers_accepted: Ciphers = Field(default=(), validation_alias="SslCiphersAccepted")
+    ssl_verify_peers: bool = Field(default=False, validation_alias="SslVerifyPeers")
+    ssl_trusted_client_certificates: Folder = Field(
+        default=Path("trustedClientCertificates.pem"), validation_alias="SslTrustedClientCertificates"
     )
 
     compression_enabled: bool = Field(default=False, validation_alias="HttpCompressionEnabled")

@@ -45,8 +45,8 @@ def load_settings(
     }
     settings = validated(Settings, {**_own(Settings, document), **parts}, by_name=True)
     base = storage_base(paths)
-    folders = {name: base / getattr(settings, name) for name in ("storage_directory", "index_directory")}
-    return settings.model_copy(update=folders)
+    certificates = {"dicom": settings.dicom.with_paths_below(base), "http": settings.http.with_paths_below(base)}
+    return settings.with_paths_below(base).model_copy(update=certificates)
 
 
 def load_document(

@@ -7,7 +7,7 @@ may build a model by field names; a configuration file can only use the keys.
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -45,6 +45,7 @@ def _some_path(path: Path) -> Path:
 Text = Annotated[str, AfterValidator(_printable)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 # Not strict: a path is text in the configuration.
+# Of a folder or of a file.
 Folder = Annotated[Path, Field(strict=False), AfterValidator(_some_path)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -69,6 +70,12 @@ class Options(BaseModel):
             for field in cls.model_fields.values()
             if isinstance(field.validation_alias, str)
         }
+
+    def with_paths_below(self, base: Path) -> Self:
+        """The same with relative paths starting at `base`."""
+        return self.model_copy(
+            update={name: base / value for name in type(self).model_fields if isinstance(value := getattr(self, name), Path)}
+        )
 
 
 Model = TypeVar("Model", bound=Options)

@@ -18,13 +18,6 @@ class UnservedOptions(Options):
     ingest_transcoding: str | None = Field(default=None, validation_alias="IngestTranscoding")
     extra_main_dicom_tags: dict[str, Any] = Field(default={}, validation_alias="ExtraMainDicomTags")
     read_only: bool = Field(default=False, validation_alias="ReadOnly")
-    accepted_sop_classes: list[str] = Field(default=[], validation_alias="AcceptedSopClasses")
-    rejected_sop_classes: list[str] = Field(default=[], validation_alias="RejectedSopClasses")
-    dicom_always_allow_store: bool = Field(default=True, validation_alias="DicomAlwaysAllowStore")
-    dicom_always_allow_echo: bool = Field(default=True, validation_alias="DicomAlwaysAllowEcho")
-    dicom_check_modality_host: bool = Field(default=False, validation_alias="DicomCheckModalityHost")
-    dicom_tls_enabled: bool = Field(default=False, validation_alias="DicomTlsEnabled")
-    ssl_enabled: bool = Field(default=False, validation_alias="SslEnabled")
     http_bind_addresses: list[str] = Field(default=[], validation_alias="HttpBindAddresses")
 
 

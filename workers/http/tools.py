@@ -18,7 +18,7 @@ from workers.http.expansion import RESOURCES_PER_PAGE, tag_format
 from workers.http.handlers import Routes, reading, reading_json
 from workers.http.queries import level_named
 from workers.http.services import Services
-from workers.upper_layer.syntaxes import STORAGE_SOP_CLASSES
+from workers.upper_layer.syntaxes import SopClasses
 
 _STARTED = time.monotonic()
 _TIME = "%Y%m%dT%H%M%S"
@@ -60,6 +60,7 @@ def get_metrics(services: Services, request: Request) -> Response:
 def get_dicom_conformance(services: Services, request: Request) -> Response:
     """What this node serves over DICOM, for people."""
     dicom = services.settings.dicom
+    accepted = SopClasses(dicom.accepted_sop_classes, dicom.rejected_sop_classes, unknown=False)
     lines = [
         "DICOM conformance statement of orthanc-cluster",
         "",
@@ -68,7 +69,7 @@ def get_dicom_conformance(services: Services, request: Request) -> Response:
         "Transfer syntaxes of storage: " + ", ".join(dicom.accepted_transfer_syntaxes),
         "",
         "Storage SOP classes: SCP",
-        *(f"  {uid}" for uid in sorted(STORAGE_SOP_CLASSES)),
+        *(f"  {uid}" for uid in accepted.known()),
         "",
     ]
     return Response("\n".join(lines), media_type="text/plain")

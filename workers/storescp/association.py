@@ -3,6 +3,7 @@
 import itertools
 import logging
 import socket
+import ssl
 import time
 
 from cluster import telemetry
@@ -11,6 +12,7 @@ from cluster.ingest.origin import Origin
 from workers.logs import bind
 from workers.storescp import c_store
 from workers.storescp.admission import Admission
+from workers.storescp.permissions import RIGHTS
 from workers.storescp.policy import ARTIM_SECONDS, Policy, Refusal
 from workers.upper_layer import command_set, pdu
 from workers.upper_layer.acceptance import AcceptedContext, AssociationRequest, accept, decode_request
@@ -19,6 +21,7 @@ from workers.upper_layer.failures import (
     UNEXPECTED_PDU,
     UNEXPECTED_PDU_PARAMETER,
     AssociationEnded,
+    Forbidden,
     Interrupted,
     PeerAborted,
     ProtocolViolation,
@@ -41,7 +44,13 @@ class Association:
     """
 
     def __init__(
-        self, connection: socket.socket, peer_ip: str, policy: Policy, admission: Admission, intake: c_store.Intake
+        self,
+        connection: socket.socket,
+        peer_ip: str,
+        policy: Policy,
+        admission: Admission,
+        intake: c_store.Intake,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._peer_ip = peer_ip
         self._policy = policy
@@ -51,6 +60,7 @@ class Association:
             connection,
             maximum_length=policy.maximum_pdu_length,
             patience_seconds=policy.timeout_seconds or ARTIM_SECONDS,
+            tls=tls,
         )
         self._calling_aet = ""
         self._established = False
@@ -79,6 +89,7 @@ class Association:
     def _run(self) -> None:
         farewell = b""
         try:
+            self._shake_hands()
             farewell = self._negotiate()
             if not farewell:
                 try:
@@ -97,11 +108,18 @@ class Association:
     def _peer(self) -> str:
         return f"{self._calling_aet or 'unknown AE'} ({self._peer_ip})"
 
+    def _shake_hands(self) -> None:
+        try:
+            self._stream.handshake(self._policy.timeout_seconds or ARTIM_SECONDS)
+        except AssociationEnded:
+            telemetry.association_rejections.labels("tls_handshake").inc()
+            raise
+
     def _negotiate(self) -> bytes:
         """Receive the request and answer it; return the A-ASSOCIATE-RJ if it is refused, else nothing."""
         request = self._receive_request()
         self._calling_aet = request.calling_aet
-        refusal = self._policy.refusal(request)
+        refusal = self._policy.refusal(request, self._peer_ip)
         if refusal is None:
             # Before the place is taken: a request that cannot be answered must not keep one.
             answer, self._contexts = accept(request, self._policy.choose, self._policy.maximum_pdu_length)
@@ -141,6 +159,7 @@ class Association:
         messages = MessageReader(self._stream, self._contexts)
         while not self._stream.interrupt_when_idle:
             context_id, request = messages.command()
+            self._check_right(request)
             if request.command_field == command_set.C_STORE_RQ:
                 self._c_store(messages, context_id, request)
                 continue
@@ -155,6 +174,12 @@ class Association:
                 log.warning("DIMSE command 0x%04X of %s is not served", request.command_field, self._peer)
                 self._respond("other", context_id, request, UNRECOGNIZED_OPERATION)
         raise Interrupted("this node drains")
+
+    def _check_right(self, request: CommandSet) -> None:
+        """Raise Forbidden for a request that this peer may not make: Orthanc too answers with an A-ABORT."""
+        right = RIGHTS.get(request.command_field)
+        if right is not None and not self._policy.permissions.allows(right, self._calling_aet, self._peer_ip):
+            raise Forbidden(f"{right.value} does not hold for this AE title and host (DicomModalities)")
 
     def _c_store(self, messages: MessageReader, context_id: int, request: CommandSet) -> None:
         context = self._contexts[context_id]
@@ -190,7 +215,7 @@ class Association:
         if isinstance(end, ProtocolViolation):
             # Who breaks the rules before an association exists gets the user's A-ABORT (PS3.8 table 9-10, AA-1).
             return pdu.abort_by_provider(end.reason) if self._established else pdu.abort_by_user()
-        if isinstance(end, TimedOut) and self._established:
+        if isinstance(end, (TimedOut, Forbidden)) and self._established:
             return pdu.abort_by_user()
         return b""
 

@@ -5,6 +5,7 @@ import logging
 import os
 import selectors
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from workers.storescp.admission import Admission
 from workers.storescp.association import Association
 from workers.storescp.c_store import Intake
 from workers.storescp.policy import Policy
+from workers.tls import dicom_server_context
 from workers.upper_layer.pdu import DEFAULT_MAXIMUM_LENGTH
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class StoreScp:
         self._settings = settings
         self._intake = intake
         self._policy = Policy.from_settings(settings, maximum_pdu_length)
+        self._tls: ssl.SSLContext | None = None
         self._admission = Admission(settings.cluster.maximum_associations, ready)
         self._maximum_connections = settings.cluster.maximum_associations + _STRANGERS
         self._served: set[Association] = set()
@@ -66,7 +69,8 @@ class StoreScp:
         return self._admission.associations
 
     def start(self) -> None:
-        """Listen and begin to serve; raises ConfigurationError if the port cannot be had."""
+        """Listen and begin to serve; raises ConfigurationError if port or certificates cannot be had."""
+        self._tls = dicom_server_context(self._settings.dicom)
         self._listener = _listen(self._settings.dicom.port)
         self._port = self._listener.getsockname()[1]
         wake, self._waker = socket.socketpair()
@@ -74,7 +78,12 @@ class StoreScp:
             target=self._accept, args=(self._listener, wake), name="dicom-acceptor", daemon=True
         )
         self._acceptor.start()
-        log.info("DICOM server listening with AET %s on port %d", self._policy.aet, self._port)
+        log.info(
+            "DICOM server listening with AET %s on port %d%s",
+            self._policy.aet,
+            self._port,
+            " over TLS" if self._tls else "",
+        )
 
     def drain(self, seconds: float) -> bool:
         """Accept nobody any more, let every peer finish its current object and release; True if all have gone.
@@ -145,7 +154,7 @@ class StoreScp:
             log.warning("connection from %s closed: %d are open", peer_ip, len(self._served))
             connection.close()
             return
-        association = Association(connection, peer_ip, self._policy, self._admission, self._intake)
+        association = Association(connection, peer_ip, self._policy, self._admission, self._intake, self._tls)
         thread = threading.Thread(target=self._run, args=(association,), name=f"dicom-{peer_ip}", daemon=True)
         with self._change:
             self._served.add(association)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from cluster.config import Settings
+from workers.storescp.permissions import Permissions, same_aet
 from workers.upper_layer import pdu
 from workers.upper_layer.acceptance import AssociationRequest
 from workers.upper_layer.command_set import VERIFICATION
 from workers.upper_layer.implementation import APPLICATION_CONTEXT
 from workers.upper_layer.syntaxes import (
-    STORAGE_SOP_CLASSES,
     UNCOMPRESSED_PREFERENCE,
+    SopClasses,
     choose_transfer_syntax,
     matching_transfer_syntaxes,
 )
@@ -35,7 +36,8 @@ class Policy:
     aet: str
     check_called_aet: bool
     strict_aet_comparison: bool
-    unknown_sop_class_accepted: bool
+    sop_classes: SopClasses
+    permissions: Permissions
     transfer_syntaxes: frozenset[str]
     maximum_pdu_length: int
     timeout_seconds: float
@@ -48,33 +50,33 @@ class Policy:
             aet=dicom.aet.strip(),
             check_called_aet=dicom.check_called_aet,
             strict_aet_comparison=dicom.strict_aet_comparison,
-            unknown_sop_class_accepted=dicom.unknown_sop_class_accepted,
+            sop_classes=SopClasses(
+                dicom.accepted_sop_classes, dicom.rejected_sop_classes, unknown=dicom.unknown_sop_class_accepted
+            ),
+            permissions=Permissions.from_settings(dicom),
             transfer_syntaxes=matching_transfer_syntaxes(dicom.accepted_transfer_syntaxes),
             maximum_pdu_length=maximum_pdu_length,
             timeout_seconds=dicom.scp_timeout_seconds,
         )
 
-    def refusal(self, request: AssociationRequest) -> Refusal | None:
-        """Return why `request` is refused, or None if nothing in it speaks against it."""
+    def refusal(self, request: AssociationRequest, peer_ip: str) -> Refusal | None:
+        """Return why `request` from `peer_ip` is refused, or None if nothing in it speaks against it."""
         if not request.protocol_version & 1:
             return Refusal(pdu.PROTOCOL_VERSION_NOT_SUPPORTED, "protocol_version")
         if request.application_context != APPLICATION_CONTEXT:
             return Refusal(pdu.APPLICATION_CONTEXT_NOT_SUPPORTED, "application_context")
         if not request.calling_aet:
             return Refusal(pdu.CALLING_AE_TITLE_NOT_RECOGNIZED, "calling_aet")
-        if self.check_called_aet and not self._is_us(request.called_aet):
+        if self.check_called_aet and not same_aet(request.called_aet, self.aet, strict=self.strict_aet_comparison):
             return Refusal(pdu.CALLED_AE_TITLE_NOT_RECOGNIZED, "called_aet")
+        if not self.permissions.may_associate(request.calling_aet, peer_ip):
+            return Refusal(pdu.CALLING_AE_TITLE_NOT_RECOGNIZED, "calling_aet")
         return None
-
-    def _is_us(self, called_aet: str) -> bool:
-        if self.strict_aet_comparison:
-            return called_aet == self.aet
-        return called_aet.casefold() == self.aet.casefold()
 
     def choose(self, abstract_syntax: str, proposed: Sequence[str]) -> str | None:
         """Return the transfer syntax to take, or None; raises KeyError for an abstract syntax that is not served."""
         if abstract_syntax == VERIFICATION:
             return choose_transfer_syntax(proposed, UNCOMPRESSED_PREFERENCE)
-        if not self.unknown_sop_class_accepted and abstract_syntax not in STORAGE_SOP_CLASSES:
+        if abstract_syntax not in self.sop_classes:
             raise KeyError(abstract_syntax)
         return choose_transfer_syntax(proposed, self.transfer_syntaxes)

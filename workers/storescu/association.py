@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,8 @@ from workers.upper_layer.proposal import Agreement, decode_answer, encode_reques
 from workers.upper_layer.stream import PduStream
 
 _MESSAGE_IDS = 0xFFFF
+_HANDSHAKE_SECONDS = 30.0
+"""Where `timeout_seconds` is 0."""
 
 
 class Association:
@@ -49,10 +52,12 @@ class Association:
         contexts: Sequence[tuple[str, Sequence[str]]],
         timeout_seconds: float = 30.0,
         maximum_pdu_length: int = pdu.DEFAULT_MAXIMUM_LENGTH,
+        tls: ssl.SSLContext | None = None,
     ) -> Self:
         """Connect and negotiate; `contexts` are pairs of abstract syntax and transfer syntaxes, at most 128.
 
-        `timeout_seconds` is for the connection and then for every wait, `maximum_pdu_length` what we announce.
+        `timeout_seconds` is for the connection and then for every wait, `maximum_pdu_length` what we announce, `tls`
+        the context of a client.
 
         Raises AssociationRejected, another AssociationEnded, or ValueError for an impossible request.
         """
@@ -64,8 +69,15 @@ class Association:
             connection = socket.create_connection((host, port), timeout_seconds or None)
         except OSError as error:
             raise ConnectionLost(f"cannot connect to {host} port {port}: {error.strerror or error}") from error
-        stream = PduStream(connection, maximum_length=maximum_pdu_length, patience_seconds=timeout_seconds)
+        stream = PduStream(
+            connection,
+            maximum_length=maximum_pdu_length,
+            patience_seconds=timeout_seconds,
+            tls=tls,
+            server_name=host if tls else None,
+        )
         try:
+            stream.handshake(timeout_seconds or _HANDSHAKE_SECONDS)
             stream.send((encoded,))
             agreement = decode_answer(proposed, *stream.read())
         except BaseException as error:

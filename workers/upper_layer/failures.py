@@ -8,6 +8,7 @@
     ├── ConnectionLost         the transport connection is gone
     ├── TimedOut               the peer was silent for too long
     ├── Interrupted            this side wants to end it: drain or stop
+    ├── Forbidden              the peer asked for what it may not do: answer A-ABORT
     ├── ProtocolViolation      the peer broke the protocol: answer A-ABORT
     └── AssociationRejected    the acceptor answered A-ASSOCIATE-RJ (requestor only)
     NotNegotiated              no presentation context for what was asked (requestor only); the association goes on
@@ -54,6 +55,10 @@ class TimedOut(AssociationEnded):
 
 class Interrupted(AssociationEnded):
     """This side asked the thread that waits for the peer to stop waiting."""
+
+
+class Forbidden(AssociationEnded):
+    """The configuration does not let this peer make this request."""
 
 
 class ProtocolViolation(AssociationEnded):

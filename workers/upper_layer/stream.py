@@ -1,7 +1,8 @@
 """One transport connection as a stream of PDUs.
 
 The socket blocks, with a receive timeout in the kernel (SO_RCVTIMEO) as the tick on which a waiting thread looks at
-deadlines and at wishes to interrupt it: Python's own socket timeouts cost one poll() per receive.
+deadlines and at wishes to interrupt it: Python's own socket timeouts cost one poll() per receive. TLS (`tls`) has no
+choice but to use those.
 
 TCP_QUICKACK is re-armed before each receive: a sender that leaves Nagle's algorithm on (DCMTK's default) sends the
 last piece of an object only after everything before is acknowledged, and Linux would delay that by 40 ms.
@@ -9,6 +10,7 @@ last piece of an object only after everything before is acknowledged, and Linux 
 
 import contextlib
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterable
@@ -22,6 +24,7 @@ from workers.upper_layer.failures import (
     ProtocolViolation,
     TimedOut,
 )
+from workers.upper_layer.tls import TlsConnection
 
 MAXIMUM_ASSOCIATE_BYTES = 1024 * 1024
 """A request with 128 presentation contexts and 40 transfer syntaxes each has about 300 KB."""
@@ -45,11 +48,19 @@ class PduStream:
     `interrupt_now` (stop at the next PDU); a thread that waits looks every half second.
     """
 
-    def __init__(self, connection: socket.socket, *, maximum_length: int, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        *,
+        maximum_length: int,
+        patience_seconds: float,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        """With `tls`, `handshake` has to come first; `server_name` makes this side the client of it."""
         self.patience_seconds = patience_seconds
         self.interrupt_when_idle = False
         self.interrupt_now = False
-        self._socket = connection
         self._limits = {
             pdu.A_ASSOCIATE_RQ: (1, MAXIMUM_ASSOCIATE_BYTES),
             pdu.A_ASSOCIATE_AC: (1, MAXIMUM_ASSOCIATE_BYTES),
@@ -64,11 +75,28 @@ class PduStream:
         self._view = memoryview(bytearray(self._capacity))
         self._start = 0
         self._end = 0
-        connection.setblocking(True)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK_SECONDS))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience_seconds))
+        self._socket: socket.socket | TlsConnection = connection
+        if tls is None:
+            connection.setblocking(True)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK_SECONDS))
+        else:
+            self._socket = TlsConnection(
+                connection, tls, tick_seconds=_TICK_SECONDS, server_side=server_name is None, server_name=server_name
+            )
+        self._set_send_patience(patience_seconds)
+
+    def handshake(self, seconds: float) -> None:
+        """Where the connection has TLS: shake hands within `seconds`; raises ConnectionLost or TimedOut."""
+        if isinstance(self._socket, TlsConnection):
+            self._socket.handshake(seconds, lambda: self.interrupt_now or self.interrupt_when_idle)
+
+    def _set_send_patience(self, seconds: float) -> None:
+        if isinstance(self._socket, TlsConnection):
+            self._socket.set_send_patience(seconds)
+        else:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(seconds))
 
     def read(self, *, idle: bool = False) -> tuple[int, memoryview]:
         """Return type and body of the next PDU; the body is valid until the next call.
@@ -163,7 +191,7 @@ class PduStream:
         """
         with contextlib.suppress(OSError):
             if farewell:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(_FAREWELL_SECONDS))
+                self._set_send_patience(_FAREWELL_SECONDS)
                 self._socket.sendall(farewell)
                 self._socket.shutdown(socket.SHUT_WR)
                 deadline = time.monotonic() + _FAREWELL_SECONDS

@@ -59,6 +59,31 @@ _BEYOND_PYNETDICOM = frozenset(
 
 STORAGE_SOP_CLASSES = _BEYOND_PYNETDICOM | {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
 
+
+
+class SopClasses:
+    """The storage SOP classes that are accepted (AcceptedSopClasses, RejectedSopClasses, UnknownSopClassAccepted).
+
+    Wildcards are those of `STORAGE_SOP_CLASSES`; a UID without any is meant as it is, in the list or not. `unknown`
+    accepts what nobody has listed. Whatever `rejected` matches is rejected.
+    """
+
+    def __init__(self, accepted: Iterable[str], rejected: Iterable[str], *, unknown: bool) -> None:
+        patterns = tuple(accepted) or ("*",)
+        plain = frozenset(pattern for pattern in patterns if not {"*", "?"} & set(pattern))
+        self._accepted = plain | {uid for uid in STORAGE_SOP_CLASSES if _matches(uid, patterns)}
+        self._rejected = tuple(rejected)
+        self._unknown = unknown
+
+    def __contains__(self, uid: str) -> bool:
+        known = uid in self._accepted or (self._unknown and uid not in STORAGE_SOP_CLASSES)
+        return known and not _matches(uid, self._rejected)
+
+    def known(self) -> list[str]:
+        """Those with a name, in order; for people."""
+        return sorted(uid for uid in self._accepted if uid in self)
+
+
 _RETIRED_JPEG = frozenset(f"1.2.840.10008.1.2.4.{process}" for process in (*range(52, 57), *range(58, 67)))
 _ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 _STREAMING = frozenset(f"1.2.840.10008.1.2.7.{kind}" for kind in (1, 2, 3))
@@ -72,7 +97,11 @@ TRANSFER_SYNTAXES = (
 def matching_transfer_syntaxes(patterns: Iterable[str]) -> frozenset[str]:
     """Return the transfer syntaxes that match one of `patterns` (`*` and `?`; AcceptedTransferSyntaxes)."""
     wanted = tuple(patterns)
-    return frozenset(uid for uid in TRANSFER_SYNTAXES if any(fnmatchcase(uid, pattern) for pattern in wanted))
+    return frozenset(uid for uid in TRANSFER_SYNTAXES if _matches(uid, wanted))
+
+
+def _matches(uid: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(uid, pattern) for pattern in patterns)
 
 
 def choose_transfer_syntax(proposed: Sequence[str], accepted: Collection[str]) -> str | None:

@@ -16,12 +16,12 @@ from pynetdicom.pdu_primitives import (
     UserIdentityNegotiation,
 )
 
+from tests.support.settings import settings_for
 from workers.storescp.policy import Policy
 from workers.upper_layer import pdu
 from workers.upper_layer.acceptance import AcceptedContext, accept, decode_request
 from workers.upper_layer.failures import AssociationRejected, PeerAborted, ProtocolViolation
 from workers.upper_layer.proposal import decode_answer, encode_request, propose
-from workers.upper_layer.syntaxes import matching_transfer_syntaxes
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 VERIFICATION = "1.2.840.10008.1.1"
@@ -31,16 +31,9 @@ IMPLICIT, EXPLICIT, JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.
 
 
 def policy(**changes: object) -> Policy:
-    values: dict[str, object] = {
-        "aet": "ORTHANC",
-        "check_called_aet": True,
-        "strict_aet_comparison": False,
-        "unknown_sop_class_accepted": False,
-        "transfer_syntaxes": matching_transfer_syntaxes(["1.2.840.10008.1.*"]),
-        "maximum_pdu_length": 131072,
-        "timeout_seconds": 30,
-    }
-    return Policy(**(values | changes))  # type: ignore[arg-type]
+    """Of a node with `DicomCheckCalledAet`; `changes` are options by their names."""
+    settings = settings_for(**({"DicomCheckCalledAet": True} | changes))
+    return Policy.from_settings(settings, maximum_pdu_length=131072)
 
 
 def request_body(contexts: list[tuple[str, list[str]]], items: tuple[object, ...] = (), maximum: int = 16384) -> bytes:
@@ -106,7 +99,7 @@ def test_same_class_in_several_contexts_gets_what_each_asks_for() -> None:
 
 
 def test_unknown_sop_class_is_taken_if_so_configured() -> None:
-    answer, _ = answered(request_body([(PRIVATE, [JPEG]), (CT, [JPEG])]), policy(unknown_sop_class_accepted=True))
+    answer, _ = answered(request_body([(PRIVATE, [JPEG]), (CT, [JPEG])]), policy(UnknownSopClassAccepted=True))
 
     assert results(answer) == [0, 0]
 
@@ -158,7 +151,7 @@ def test_strange_ae_titles_are_read_and_sent_back() -> None:
     request = decode_request(memoryview(bytes(body)))
 
     assert request.calling_aet.isprintable()
-    answered(bytes(body), policy(check_called_aet=False))
+    answered(bytes(body), policy(DicomCheckCalledAet=False))
 
 
 @pytest.mark.parametrize(
@@ -168,16 +161,16 @@ def test_strange_ae_titles_are_read_and_sent_back() -> None:
         ({}, b"   ORTHANC      ", False),
         ({}, b"OTHER           ", True),
         ({}, b"                ", True),
-        ({"strict_aet_comparison": True}, b"ORTHANC         ", False),
-        ({"strict_aet_comparison": True}, b"orthanc         ", True),
-        ({"check_called_aet": False}, b"OTHER           ", False),
+        ({"StrictAetComparison": True}, b"ORTHANC         ", False),
+        ({"StrictAetComparison": True}, b"orthanc         ", True),
+        ({"DicomCheckCalledAet": False}, b"OTHER           ", False),
     ],
 )
 def test_called_ae_title(changes: dict[str, object], called: bytes, refused: bool) -> None:
     body = bytearray(request_body([(CT, [JPEG])]))
     body[4:20] = called
 
-    refusal = policy(**changes).refusal(decode_request(memoryview(bytes(body))))
+    refusal = policy(**changes).refusal(decode_request(memoryview(bytes(body))), "192.0.2.1")
 
     assert (refusal is not None) == refused
     assert refusal is None or refusal.rejection == (1, 1, 7)
@@ -192,7 +185,7 @@ def test_other_refusals(start: int, replacement: bytes, rejection: tuple[int, in
     body = bytearray(request_body([(CT, [JPEG])]))
     body[start : start + len(replacement)] = replacement
 
-    refusal = policy().refusal(decode_request(memoryview(bytes(body))))
+    refusal = policy().refusal(decode_request(memoryview(bytes(body))), "192.0.2.1")
 
     assert refusal is not None
     assert refusal.rejection == rejection
