@@ -2,9 +2,9 @@
 
 import socket
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from cluster.config.options import Options, Secret, Text
 from cluster.config.postgresql import checked_connection_uri
@@ -15,6 +15,10 @@ def _redis_url(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
         raise ValueError("must start with redis://, rediss:// or redis+socket://")
     return url
+
+
+def _array(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class ClusterSettings(Options):
@@ -31,6 +35,10 @@ class ClusterSettings(Options):
     )
     ingest_processes: int = Field(default=1, ge=1, validation_alias="IngestProcesses")
     maximum_associations: int = Field(default=128, ge=1, validation_alias="MaximumAssociations")
+    maximum_associations_per_peer: int = Field(default=0, ge=0, validation_alias="MaximumAssociationsPerPeer")
+    read_only_users: Annotated[tuple[Text, ...], BeforeValidator(_array)] = Field(
+        default=(), validation_alias="ReadOnlyUsers"
+    )
     maximum_batch_size: int = Field(default=64, ge=1, validation_alias="MaximumBatchSize")
     maximum_batch_wait_milliseconds: int = Field(default=2, ge=0, validation_alias="MaximumBatchWaitMilliseconds")
     batches_in_flight: int = Field(default=2, ge=1, validation_alias="BatchesInFlight")

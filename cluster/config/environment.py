@@ -40,6 +40,7 @@ _WORDS = {"POSTGRESQL": "PostgreSQL", "MYSQL": "MySQL", "OHIF": "OHIF"}
 _NAMES = {
     "CASE_SENSITIVE_PN": "CaseSensitivePN",
     "HTTPS_CA_CERTIFICATES": "HttpsCACertificates",
+    "MAXIMUM_REQUEST_BODY_SIZE_MB": "MaximumRequestBodySizeMB",
     "STORE_MD5_FOR_ATTACHMENTS": "StoreMD5ForAttachments",
 }
 

@@ -1,10 +1,11 @@
 """The HTTP options, which are top-level keys in the configuration (interop/config.md, section 3)."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from cluster.config.dicom import Ciphers
 from cluster.config.options import Folder, Options, Port, Secret
@@ -18,6 +19,19 @@ def _user_names(users: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
     return users
 
 
+def _array(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        try:
+            ip_address(address)
+        except ValueError:
+            raise ValueError("must be an array of IP addresses") from None
+    return addresses
+
+
 def _as_remote_access(data: dict[str, Any]) -> bool:
     return bool(data.get("remote_access_allowed", False))
 
@@ -27,11 +41,15 @@ class HttpSettings(Options):
 
     server_enabled: bool = Field(default=True, validation_alias="HttpServerEnabled")
     port: Port = Field(default=8042, validation_alias="HttpPort")
+    bind_addresses: Annotated[tuple[str, ...], BeforeValidator(_array), AfterValidator(_addresses)] = Field(
+        default=(), validation_alias="HttpBindAddresses"
+    )
     remote_access_allowed: bool = Field(default=False, validation_alias="RemoteAccessAllowed")
     authentication_enabled: bool = Field(default_factory=_as_remote_access, validation_alias="AuthenticationEnabled")
     registered_users: Annotated[Mapping[str, Secret], AfterValidator(_user_names)] = Field(
         default_factory=dict, validation_alias="RegisteredUsers"
     )
+    maximum_request_body_megabytes: int = Field(default=8192, ge=1, validation_alias="MaximumRequestBodySizeMB")
     ssl_enabled: bool = Field(default=False, validation_alias="SslEnabled")
     ssl_certificate: Folder = Field(default=Path("certificate.pem"), validation_alias="SslCertificate")
     ssl_minimum_protocol_version: int = Field(default=4, ge=0, le=5, validation_alias="SslMinimumProtocolVersion")
@@ -50,5 +68,9 @@ class HttpSettings(Options):
                 "RegisteredUsers",
                 "must name at least one user, because AuthenticationEnabled is true "
                 "(it is also true if unset while RemoteAccessAllowed is true)",
+            )
+        if not self.remote_access_allowed and not all(ip_address(it).is_loopback for it in self.bind_addresses):
+            raise ConfigurationError(
+                "HttpBindAddresses", "names an address of the network, where RemoteAccessAllowed is false"
             )
         return self

@@ -74,7 +74,9 @@ class Options(BaseModel):
     def with_paths_below(self, base: Path) -> Self:
         """The same with relative paths starting at `base`."""
         return self.model_copy(
-            update={name: base / value for name in type(self).model_fields if isinstance(value := getattr(self, name), Path)}
+            update={
+                name: base / value for name in type(self).model_fields if isinstance(value := getattr(self, name), Path)
+            }
         )
 
 

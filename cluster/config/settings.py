@@ -82,6 +82,8 @@ class Settings(Options):
     def _possible(self) -> Self:
         if self.http.server_enabled and self.dicom.server_enabled and self.http.port == self.dicom.port:
             raise ConfigurationError("HttpPort", "must differ from DicomPort")
+        if not set(self.cluster.read_only_users) <= self.http.registered_users.keys():
+            raise ConfigurationError("Cluster.ReadOnlyUsers", "must name users of RegisteredUsers")
         if self.check_revisions and not self.store_md5_for_attachments:
             raise ConfigurationError("CheckRevisions", "needs StoreMD5ForAttachments, as an ETag names the MD5")
         if self.s3.is_used and self.postgresql.enable_storage:

@@ -18,7 +18,6 @@ class UnservedOptions(Options):
     ingest_transcoding: str | None = Field(default=None, validation_alias="IngestTranscoding")
     extra_main_dicom_tags: dict[str, Any] = Field(default={}, validation_alias="ExtraMainDicomTags")
     read_only: bool = Field(default=False, validation_alias="ReadOnly")
-    http_bind_addresses: list[str] = Field(default=[], validation_alias="HttpBindAddresses")
 
 
 def refuse_unserved(options: UnservedOptions) -> None:

@@ -14,6 +14,7 @@ from cluster.errors import ClusterError
 from workers.http import (
     archive,
     attachments,
+    authorization,
     changes,
     deletion,
     errors,
@@ -36,6 +37,7 @@ from workers.http.expanded import PATHS
 from workers.http.handlers import Handler, Routes, reading
 from workers.http.request_ids import RequestIds
 from workers.http.resources import get_resource, list_resources
+from workers.http.security_headers import SecurityHeaders
 from workers.http.services import Services
 from workers.http.upload import post_instances
 
@@ -83,7 +85,11 @@ def route_table() -> dict[str, dict[str, Handler]]:
 def application(services: Services) -> ASGIApp:
     """The ASGI application of one process."""
     http = services.settings.http
-    middleware = [Middleware(Doorkeeper, settings=http)]
+    read_only_users = services.settings.cluster.read_only_users
+    middleware = [
+        Middleware(SecurityHeaders),
+        Middleware(Doorkeeper, settings=http, read_only_users=read_only_users),
+    ]
     if http.compression_enabled:
         middleware.append(Middleware(JsonCompression))
     app = Starlette(
@@ -107,6 +113,7 @@ def _route(services: Services, path: str, handlers: Mapping[str, Handler]) -> Ro
         handler = handlers.get(request.method)
         if handler is None:
             return Response(status_code=405, headers={"Allow": ", ".join(handlers)})
+        authorization.check(request, path)
         return await handler(services, request)
 
     return Route(path, endpoint, methods=list(METHODS))

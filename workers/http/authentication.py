@@ -3,12 +3,16 @@
 import base64
 import binascii
 import hmac
+import logging
+from collections.abc import Collection
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.config.http import HttpSettings
+
+_LOG = logging.getLogger(__name__)
 
 OPEN_PATHS = frozenset({"/startupz", "/livez", "/readyz", "/metrics"})
 """Reached without a password, because probes and scrapers have none; they change nothing and name no patient."""
@@ -19,8 +23,9 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="Orthanc Secure Area", charset="U
 class Doorkeeper:
     """ASGI middleware: normalises the path, refuses HEAD as Orthanc does, and asks who is there."""
 
-    def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: HttpSettings, read_only_users: Collection[str]) -> None:
         self._app = app
+        self._read_only_users = frozenset(read_only_users)
         self._required = settings.authentication_enabled
         self._users = {
             name.encode(): password.get_secret_value().encode() for name, password in settings.registered_users.items()
@@ -29,7 +34,7 @@ class Doorkeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request (ASGI)."""
         path = "/" + scope["path"].strip("/")
-        scope = {**scope, "path": path, "http_username": ""}
+        scope = {**scope, "path": path, "http_username": "", "http_read_only": False}
         if path not in OPEN_PATHS:
             refusal = self._refusal(scope)
             if refusal is not None:
@@ -41,10 +46,19 @@ class Doorkeeper:
         if self._required:
             name = self._authenticated(Headers(scope=scope).get("authorization", ""))
             if name is None:
+                self._log_failure(scope)
                 return Response(status_code=401, headers=_CHALLENGE)
             scope["http_username"] = name
+            scope["http_read_only"] = name in self._read_only_users
         # PostgreSQL has no text with NUL, so nothing has such a name.
         return Response(status_code=404) if scope["method"] == "HEAD" or "\0" in scope["path"] else None
+
+    @staticmethod
+    def _log_failure(scope: Scope) -> None:
+        """Without the name: people do type a password where it belongs."""
+        client = scope.get("client")
+        if Headers(scope=scope).get("authorization"):
+            _LOG.warning("HTTP authentication of a caller at %s failed", client[0] if client else "an unknown address")
 
     def _authenticated(self, header: str) -> str | None:
         scheme, _, encoded = header.partition(" ")

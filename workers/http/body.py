@@ -5,7 +5,7 @@ import concurrent.futures
 import zlib
 from collections.abc import Iterable, Iterator
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from workers.http.errors import BAD_FILE_FORMAT, TIMEOUT, TOO_LARGE, Refusal
@@ -74,6 +74,23 @@ class RequestBody:
                 # The server may have gone without a last turn of the loop.
                 if self._loop.is_closed():
                     raise ClientDisconnect from None
+
+
+def refuse_if_announced(request: Request, maximum: int) -> None:
+    """Raise Refusal (413) if the body, unread as yet, says that it is longer than `maximum` bytes."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > maximum:
+        raise Refusal(TOO_LARGE, f"a body of at most {maximum} bytes is accepted (MaximumRequestBodySizeMB)")
+
+
+def limited(pieces: Iterable[bytes], maximum: int) -> Iterator[bytes]:
+    """The same pieces; raises Refusal (413) when they are more than `maximum` bytes."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > maximum:
+            raise Refusal(TOO_LARGE, f"a body of at most {maximum} bytes is accepted (MaximumRequestBodySizeMB)")
+        yield piece
 
 
 def gunzip(pieces: Iterable[bytes]) -> Iterator[bytes]:

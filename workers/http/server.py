@@ -5,6 +5,7 @@ import functools
 import logging
 import math
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 
@@ -19,8 +20,10 @@ from cluster.ingest.intake import Intake
 from cluster.storage.area import StorageArea
 from workers.http.application import application
 from workers.http.change_feed import ChangeFeed
+from workers.http.protocol import LimitedProtocol
 from workers.http.services import Services
 from workers.tasks.waker import Waker
+from workers.tls import http_server_context
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,19 +44,23 @@ class AsgiServer:
         on_drain: Callable[[], None] = lambda: None,
         on_close: Callable[[], None] = lambda: None,
         shared: bool = True,
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
         """
         Args:
             on_drain: called when no new requests are wanted.
             on_close: called when nothing is answered any more.
             shared: whether other processes may listen on the same port.
+            tls: makes the context of the server, or None for plain HTTP; called at the start.
         """
-        self._app = app
+        self.app = app
+        """The application."""
         self._settings = settings
         self._on_drain = on_drain
         self._on_close = on_close
         self._shared = shared
-        self._socket: socket.socket | None = None
+        self._make_tls = tls
+        self._sockets: list[socket.socket] = []
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self.port = 0
@@ -63,15 +70,14 @@ class AsgiServer:
         """Bind and serve; returns when requests are accepted.
 
         Raises:
-            ConfigurationError: the port cannot be had.
+            ConfigurationError: the port or the certificate cannot be had.
         """
-        host = "0.0.0.0" if self._settings.remote_access_allowed else "127.0.0.1"  # noqa: S104
-        self._socket = _bind(host, self._settings.port, self._shared)
-        self.port = self._socket.getsockname()[1]
+        tls = self._make_tls()
+        self._listen()
         config = uvicorn.Config(
-            self._app,
+            self.app,
             interface="asgi3",
-            http="httptools",
+            http=LimitedProtocol,
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -82,6 +88,7 @@ class AsgiServer:
             server_header=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            ssl_context_factory=(lambda config, default: tls) if tls else None,
         )
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
@@ -89,7 +96,20 @@ class AsgiServer:
         self._server.running_or_failed.wait()
         if not self._server.started:
             raise RuntimeError("the HTTP server did not start; the log says why")
-        _LOG.info("HTTP server listens on %s:%d", host, self.port)
+        for listener in self._sockets:
+            _LOG.info("HTTP server listens on %s:%d%s", *listener.getsockname()[:2], " over TLS" if tls else "")
+
+    def _listen(self) -> None:
+        """Bind all addresses, on the same port also where the configured one is 0."""
+        everywhere = "0.0.0.0" if self._settings.remote_access_allowed else "127.0.0.1"  # noqa: S104
+        self.port = self._settings.port
+        for host in self._settings.bind_addresses or (everywhere,):
+            self._sockets.append(_bind(host, self.port, self._shared))
+            self.port = self._sockets[-1].getsockname()[1]
+
+    def _close_sockets(self) -> None:
+        for listener in self._sockets:
+            listener.close()
 
     def drain(self, seconds: float) -> None:
         """Refuse new connections and requests, and wait up to `seconds` until the others are answered."""
@@ -105,19 +125,16 @@ class AsgiServer:
         """Drop what is not answered within a second, and let go of port and threads."""
         self.drain(1)
         self._on_close()
-        if self._socket is not None:
-            self._socket.close()
+        self._close_sockets()
 
     def forget_in_child(self) -> None:
         """Let go of the port in a process that was forked meanwhile, and that may outlive this one."""
-        if self._socket is not None:
-            self._socket.close()
+        self._close_sockets()
 
     def _serve(self) -> None:
         assert self._server is not None
-        assert self._socket is not None
         try:
-            self._server.run(sockets=[self._socket])
+            self._server.run(sockets=self._sockets)
         finally:
             self._server.running_or_failed.set()
 
@@ -146,7 +163,13 @@ class HttpServer(AsgiServer):
         feed = ChangeFeed(functools.partial(changes_since, database))
         waker = Waker(settings)
         services = Services(settings, intake, database, storage, readiness, metrics, started, feed, reset, waker)
-        super().__init__(application(services), settings.http, on_drain=feed.end, on_close=services.close)
+        super().__init__(
+            application(services),
+            settings.http,
+            on_drain=feed.end,
+            on_close=services.close,
+            tls=functools.partial(http_server_context, settings.http),
+        )
 
 
 class _Server(uvicorn.Server):
@@ -163,8 +186,12 @@ class _Server(uvicorn.Server):
 def _bind(host: str, port: int, shared: bool) -> socket.socket:
     # asyncio switches Nagle's algorithm off only where the protocol is named: without it each answer, written in two
     # parts, waits 40 ms for the client's delayed ACK.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
+        if family == socket.AF_INET6:
+            # Also where 0.0.0.0 is among the addresses.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -42,7 +42,7 @@ def get_system(services: Services, request: Request) -> Response:
             "HasLabels": True,
             "HttpPort": request.scope["server"][1],
             "IngestTranscoding": "",
-            "IsHttpServerSecure": False,
+            "IsHttpServerSecure": services.settings.http.ssl_enabled,
             "MainDicomTags": {TYPES[level]: SIGNATURES[level] for level in Level},
             "MaximumPatientCount": settings.maximum_patient_count,
             "MaximumStorageMode": settings.maximum_storage_mode,

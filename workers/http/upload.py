@@ -11,7 +11,7 @@ from cluster.errors import BadDicom
 from cluster.ingest.commit import Stored
 from cluster.ingest.origin import Origin
 from workers.http.answers import json_answer
-from workers.http.body import RequestBody, gunzip
+from workers.http.body import RequestBody, gunzip, limited, refuse_if_announced
 from workers.http.described import sent, takes
 from workers.http.errors import BAD_FILE_FORMAT, UNSUPPORTED_MEDIA_TYPE, Refusal
 from workers.http.multipart import boundary_of, parts_of
@@ -34,11 +34,13 @@ async def post_instances(services: Services, request: Request) -> Response:
     is_gzip = _is_gzip(request)
     content_type = request.headers.get("content-type", "")
     boundary = boundary_of(content_type) if content_type.lower().startswith("multipart/") else None
+    maximum = services.settings.http.maximum_request_body_megabytes << 20
+    refuse_if_announced(request, maximum)
     with services.uploads.admit():
         body = RequestBody(request.receive)
         # On the loop: a small file then needs its thread only once it is complete.
         first = await body.next_piece()
-        received = body.pieces(first)
+        received = limited(body.pieces(first), maximum)
         store = _store_parts if boundary is not None else _store_body
         answer = await services.uploads.run(store, services, _origin(request), received, is_gzip, boundary or b"")
     if isinstance(answer, Stored):

@@ -77,6 +77,11 @@ class Association:
         """Ask for the end of the association now, by A-ABORT if need be."""
         self._stream.interrupt_now = True
 
+    @property
+    def peer_ip(self) -> str:
+        """The address of the other side."""
+        return self._peer_ip
+
     def disconnect(self) -> None:
         """Cut the connection: for a peer that keeps the thread in a send."""
         self._stream.disconnect()
@@ -95,7 +100,7 @@ class Association:
                 try:
                     self._serve()
                 finally:
-                    self._admission.leave()
+                    self._admission.leave(self._peer_ip)
         except AssociationEnded as end:
             farewell = self._end(end)
         except Exception:  # a mistake of ours must not take more than this association
@@ -123,7 +128,7 @@ class Association:
         if refusal is None:
             # Before the place is taken: a request that cannot be answered must not keep one.
             answer, self._contexts = accept(request, self._policy.choose, self._policy.maximum_pdu_length)
-            refusal = self._admission.enter()
+            refusal = self._admission.enter(self._peer_ip)
         if refusal is not None:
             return self._refuse(refusal)
         try:
@@ -133,7 +138,7 @@ class Association:
             self._stream.send((answer,))
             self._established = True
         except BaseException:
-            self._admission.leave()
+            self._admission.leave(self._peer_ip)
             raise
         return b""
 

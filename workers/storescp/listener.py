@@ -25,6 +25,9 @@ _BACKLOG = 128
 _STRANGERS = 32
 """Connections beyond the maximum that are listened to, so that they get an A-ASSOCIATE-RJ and no bare hang-up."""
 
+_STRANGERS_PER_PEER = 4
+"""The same beyond MaximumAssociationsPerPeer."""
+
 _STOP_SECONDS = 3.0
 _ACCEPT_PAUSE_SECONDS = 0.1
 
@@ -49,7 +52,9 @@ class StoreScp:
         self._intake = intake
         self._policy = Policy.from_settings(settings, maximum_pdu_length)
         self._tls: ssl.SSLContext | None = None
-        self._admission = Admission(settings.cluster.maximum_associations, ready)
+        per_peer = settings.cluster.maximum_associations_per_peer
+        self._admission = Admission(settings.cluster.maximum_associations, ready, per_peer)
+        self._maximum_per_peer = per_peer + _STRANGERS_PER_PEER if per_peer else None
         self._maximum_connections = settings.cluster.maximum_associations + _STRANGERS
         self._served: set[Association] = set()
         self._change = threading.Condition()
@@ -154,6 +159,10 @@ class StoreScp:
             log.warning("connection from %s closed: %d are open", peer_ip, len(self._served))
             connection.close()
             return
+        if self._maximum_per_peer is not None and self._connections_of(peer_ip) >= self._maximum_per_peer:
+            log.warning("connection from %s closed: it has %d already", peer_ip, self._maximum_per_peer)
+            connection.close()
+            return
         association = Association(connection, peer_ip, self._policy, self._admission, self._intake, self._tls)
         thread = threading.Thread(target=self._run, args=(association,), name=f"dicom-{peer_ip}", daemon=True)
         with self._change:
@@ -163,6 +172,10 @@ class StoreScp:
         except RuntimeError:
             self._forget(association)
             raise
+
+    def _connections_of(self, peer_ip: str) -> int:
+        with self._change:
+            return sum(association.peer_ip == peer_ip for association in self._served)
 
     def _run(self, association: Association) -> None:
         try:

@@ -60,7 +60,6 @@ _BEYOND_PYNETDICOM = frozenset(
 STORAGE_SOP_CLASSES = _BEYOND_PYNETDICOM | {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
 
 
-
 class SopClasses:
     """The storage SOP classes that are accepted (AcceptedSopClasses, RejectedSopClasses, UnknownSopClassAccepted).
 

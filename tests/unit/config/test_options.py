@@ -1,10 +1,11 @@
 """Types, ranges and combinations, outside section PostgreSQL."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.config import DicomSettings, HttpSettings, Settings
+from cluster.config import DicomSettings, HttpSettings, Settings, load_settings
 from cluster.config.unserved import UnservedOptions
 from cluster.errors import ConfigurationError
 from tests.unit.config.loading import from_json, refusal
@@ -73,7 +74,7 @@ def test_a_wrong_option_is_named(key: str, value: Any, reason: str) -> None:
 
 def test_a_wrong_entry_is_named_with_its_place() -> None:
     assert refusal({"AcceptedTransferSyntaxes": ["1.2.*", 5]}) == "AcceptedTransferSyntaxes[1]: must be text"
-    assert refusal({"AcceptedTransferSyntaxes": "JPEG"}).startswith("AcceptedTransferSyntaxes[0]: must be a transfer")
+    assert refusal({"AcceptedTransferSyntaxes": "JPEG"}).startswith("AcceptedTransferSyntaxes[0]: must be a UID")
     assert refusal({"RegisteredUsers": {"alice": 5}}) == "RegisteredUsers.alice: must be text"
 
 
@@ -120,14 +121,6 @@ def test_unknown_options_elsewhere_are_ignored() -> None:
         ("IngestTranscoding", "1.2.840.10008.1.2.4.70"),
         ("ExtraMainDicomTags", {"Instance": ["Rows"]}),
         ("ReadOnly", True),
-        ("AcceptedSopClasses", ["1.2.*"]),
-        ("RejectedSopClasses", ["1.2.*"]),
-        ("DicomAlwaysAllowStore", False),
-        ("DicomAlwaysAllowEcho", False),
-        ("DicomCheckModalityHost", True),
-        ("DicomTlsEnabled", True),
-        ("SslEnabled", True),
-        ("HttpBindAddresses", ["127.0.0.1"]),
     ],
 )
 def test_what_is_not_served_stops_the_start(key: str, value: Any) -> None:
@@ -242,3 +235,43 @@ def test_bad_types_and_limits(key: str, value: object) -> None:
 def test_revisions_need_hashes() -> None:
     with pytest.raises(ConfigurationError, match="CheckRevisions"):
         from_json({"CheckRevisions": True, "StoreMD5ForAttachments": False})
+
+
+def test_modalities_have_two_forms() -> None:
+    settings = from_json({"DicomModalities": {"a": ["A", "h", 104, "GE"], "b": {"AET": "B", "Host": "h", "Port": 1}}})
+    assert settings.dicom.modalities["a"].manufacturer == "GE"
+    assert settings.dicom.modalities["b"].allow_store
+
+
+@pytest.mark.parametrize(
+    ("modality", "reason"),
+    [
+        (["A", "h"], "DicomModalities.ct: must be [AET, host, port]"),
+        ({"AET": "A", "Host": "h", "Port": 1, "AllowSore": False}, "DicomModalities.ct.AllowSore: unknown option"),
+        ({"AET": "A", "Host": "h", "Port": 1, "AllowStore": 0}, "DicomModalities.ct.AllowStore: must be true or false"),
+        ({"AET": "X" * 17, "Host": "h", "Port": 1}, "DicomModalities.ct.AET: must have at most 16 characters"),
+    ],
+)
+def test_a_wrong_modality_is_named(modality: object, reason: str) -> None:
+    assert refusal({"DicomModalities": {"ct": modality}}).startswith(reason)
+
+
+def test_certificates_are_looked_for_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "orthanc.json").write_text('{"SslCertificate": "tls/node.pem"}')
+    settings = load_settings([tmp_path / "orthanc.json"], environ={})
+    assert settings.http.ssl_certificate == tmp_path / "tls/node.pem"
+    assert settings.dicom.tls_certificate is None
+
+
+def test_read_only_users_have_to_be_users() -> None:
+    assert (
+        refusal({"Cluster": {"ReadOnlyUsers": ["eve"]}}) == "Cluster.ReadOnlyUsers: must name users of RegisteredUsers"
+    )
+
+
+@pytest.mark.parametrize(
+    ("addresses", "reason"),
+    [(["localhost"], "must be an array of IP addresses"), (["0.0.0.0"], "names an address of the network")],
+)
+def test_addresses_to_bind(addresses: list[str], reason: str) -> None:
+    assert refusal({"HttpBindAddresses": addresses}).startswith(f"HttpBindAddresses: {reason}")

@@ -20,6 +20,9 @@ ROW = re.compile(r"^\| `(?P<key>\w+)` \| `(?P<variable>ORTHANC__\w+)` \| (?P<def
 ROWS = [(match["key"], match["variable"], match["default"]) for match in ROW.finditer(README.read_text())]
 
 
+TLS_FILES = ("CERTIFICATE", "PRIVATE_KEY", "TRUSTED_CERTIFICATES")
+"""Without them TLS cannot be switched on."""
+
 # Defaults that are no constants have their own tests.
 COMPUTED = ("host name", "that of `RemoteAccessAllowed`", "that of `StorageDirectory`")
 
@@ -79,6 +82,8 @@ def other_value(field: FieldInfo, value: Any) -> str:
         return "7"
     if get_origin(annotation) is Literal:
         return str(get_args(annotation)[-1])
+    if annotation is not None and "Modality" in str(annotation):
+        return '{"b": ["AET", "host", 104]}'
     if get_origin(annotation) in (dict, Mapping):
         return '{"b": "c"}'
     return '["1.2"]' if get_origin(annotation) in (list, tuple) else "1.2"
@@ -100,6 +105,7 @@ def test_every_option_is_reachable_by_its_variable(key: str, variable: str, defa
         "ORTHANC__AWS_S3_STORAGE__ACCESS_KEY": "key",
         "ORTHANC__AWS_S3_STORAGE__SECRET_KEY": "secret",
     }
+    environ |= {f"ORTHANC__DICOM_TLS_{name}": "file.pem" for name in TLS_FILES}
     section = section_of(variable)
     field = honoured()[section, key]
     value = current(load_settings([], environ)).get((section, key), field.default)

@@ -1,0 +1,86 @@
+"""The HTTP door over TLS, with and without certificates of clients."""
+
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cluster.errors import ConfigurationError
+from tests.integration.http.conftest import OpenDoor
+from tests.support.certificates import Authority, Certificate
+from tests.support.dicom import make_file
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.create(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def server(authority: Authority) -> Certificate:
+    return authority.issue("server")
+
+
+@pytest.fixture
+def options(server: Certificate) -> dict[str, object]:
+    return {"SslEnabled": True, "SslCertificate": str(server.both)}
+
+
+def client(port: int, context: ssl.SSLContext) -> httpx.Client:
+    return httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=context, timeout=30, trust_env=False)
+
+
+def test_upload_and_download(open_door: OpenDoor, options: dict[str, object], authority: Authority) -> None:
+    door = open_door(**options)
+    file = make_file(PixelData=bytes(3_000_000))
+    with client(door.server.port, authority.client()) as https:
+        answer = https.post("/instances", content=file)
+        assert answer.json()["Status"] == "Success"
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
+        assert https.get(f"{answer.json()['Path']}/file").content == file
+        assert https.get("/system").json()["IsHttpServerSecure"] is True
+
+
+def test_plain_http_gets_nothing(open_door: OpenDoor, options: dict[str, object]) -> None:
+    door = open_door(**options)
+    with pytest.raises(httpx.TransportError):
+        door.client.get("/livez")
+
+
+def test_clients_need_a_certificate_where_peers_are_verified(
+    open_door: OpenDoor, options: dict[str, object], authority: Authority, tmp_path: Path
+) -> None:
+    trusted = {"SslVerifyPeers": True, "SslTrustedClientCertificates": str(authority.pem)}
+    door = open_door(**options, **trusted)
+    stranger = Authority.create(tmp_path / "other").issue("stranger")
+
+    with client(door.server.port, authority.client(authority.issue("client", "client.example"))) as https:
+        assert https.get("/livez").status_code == 200
+    for certificate in (None, stranger):
+        with client(door.server.port, authority.client(certificate)) as https, pytest.raises(httpx.TransportError):
+            https.get("/livez")
+
+
+@pytest.mark.parametrize(("minimum", "enters"), [(4, True), (5, False)])
+def test_minimum_protocol_version(
+    open_door: OpenDoor, options: dict[str, object], authority: Authority, minimum: int, enters: bool
+) -> None:
+    door = open_door(**options, SslMinimumProtocolVersion=minimum)
+    context = authority.client()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with client(door.server.port, context) as https:
+        if enters:
+            assert https.get("/livez").status_code == 200
+        else:
+            with pytest.raises(httpx.TransportError):
+                https.get("/livez")
+
+
+def test_a_certificate_without_its_key_stops_the_start(
+    open_door: OpenDoor, options: dict[str, object], server: Certificate
+) -> None:
+    with pytest.raises(ConfigurationError, match="SslCertificate: certificate and private key cannot be used"):
+        open_door(**options | {"SslCertificate": str(server.certificate)})
+    with pytest.raises(ConfigurationError, match="SslTrustedClientCertificates: cannot be used: No such file"):
+        open_door(**options, SslVerifyPeers=True)
