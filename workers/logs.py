@@ -62,6 +62,8 @@ def set_up_logging(settings: Settings | None = None, *, verbose: bool = False) -
     # Our own log says what became of a transaction; the pool's view of it would only double that.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     if is_json:
+        if logging.lastResort is not None:  # for loggers that do not pass on what they have no handler for
+            logging.lastResort.setFormatter(handler.formatter)
         sys.excepthook = _log_uncaught
         threading.excepthook = _log_uncaught_of_thread
         sys.unraisablehook = _log_unraisable

@@ -102,7 +102,8 @@ class Association:
                 finally:
                     self._admission.leave(self._peer_ip)
         except AssociationEnded as end:
-            farewell = self._end(end)
+            with bind(peer=self._peer):
+                farewell = self._end(end)
         except Exception:  # a mistake of ours must not take more than this association
             log.exception("association with %s ended by an unexpected error", self._peer)
             farewell = pdu.abort_by_user()

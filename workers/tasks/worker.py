@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, bootsteps, signals
+from celery.utils.log import get_multiprocessing_logger
 from celery.worker import state
 
 from cluster.bulk.ledger import Pace
@@ -110,7 +111,8 @@ def _worker_class(app: Celery) -> Any:
 
 
 def _leave_logging_alone(**_: Any) -> None:
-    pass
+    # The pool's own logger keeps its lines to itself, and without a handler they would go out in no form at all.
+    get_multiprocessing_logger().propagate = True
 
 
 def _sweeper(seconds: float) -> type:
