@@ -167,6 +167,25 @@ def test_one_killed_between_condemning_and_judging_is_followed_by_another(
     assert files(storage_directory) == set()
 
 
+def test_a_commit_in_doubt_is_settled_while_its_process_lives(intake, successor, connection, storage_directory):
+    """Of two whose answers were lost one has got its row, and one has not."""
+    store(intake, 1)
+    [(with_row,)] = connection.execute("SELECT uuid FROM AttachedFiles")
+    without_row = stage(intake, 2).attachment
+    without_row.leave()
+    connection.execute("INSERT INTO cluster.doubtful_files (uuid) VALUES (%s)", (with_row,))
+    intake._names._registered_at = None  # half a minute later
+    store(intake, 3)
+    doubtful = {uuid for (uuid,) in connection.execute("SELECT uuid FROM cluster.doubtful_files")}
+    assert doubtful == {with_row, without_row.uuid}
+    database, storage = successor
+    assert settle_left_files(database, storage, patience=Patience(silence=3600, age=0)) == 1
+    remove_files(database, storage)
+    assert files(storage_directory) == rows(connection)
+    assert len(rows(connection)) == 2
+    assert connection.execute("SELECT count(*) FROM cluster.doubtful_files").fetchone() == (0,)
+
+
 def test_a_young_file_waits(intake, successor):
     stage(intake, 1)
     database, storage = successor
