@@ -1,7 +1,7 @@
 """Names of metrics, declared once; those of log fields are in `cluster/log_fields.py`.
 
 Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for counters. Labels have few values:
-never an AE title, an address or an id, which a sender could choose.
+never an address or an id, which a sender could choose; AE titles only up to a number (`peer_label`).
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -17,6 +17,11 @@ phase_seconds = Histogram(
 )
 batch_instances = Histogram(
     _PREFIX + "batch_instances", "Instances per database transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
+peer_instances = Counter(
+    _PREFIX + "peer_instances",
+    "Instances of a calling AE title, by outcome; `other` for all beyond the first 100 of a process",
+    ["peer", "outcome"],
 )
 buffered_bytes = Gauge(_PREFIX + "buffered_bytes", "Bytes of instances held in memory", multiprocess_mode="livesum")
 files_left = Counter(
@@ -90,3 +95,16 @@ housekeeping_done = Gauge(
 housekeeping_seconds = Histogram(
     _PREFIX + "housekeeping_seconds", "Time of one housekeeping task", ["task"], buckets=_SECONDS
 )
+
+
+_PEERS = 100
+_peers: set[str] = set()
+
+
+def peer_label(ae_title: str) -> str:
+    """The label of a peer: its AE title for the first hundred of this process, `other` for all that come later."""
+    if ae_title not in _peers:
+        if len(_peers) >= _PEERS:
+            return "other"
+        _peers.add(ae_title)
+    return ae_title

@@ -199,10 +199,14 @@ class Association:
             comment = "request without a data set"
         else:
             status, comment = c_store.store(self._intake, self._origin, request, context.transfer_syntax, fragments)
+            outcome = "stored" if status == SUCCESS else "not_stored"
+            telemetry.peer_instances.labels(telemetry.peer_label(self._calling_aet), outcome).inc()
         for _ in fragments:
             pass
         self._instances += status == SUCCESS
+        answering = time.monotonic()
         self._respond("C-STORE", context_id, request, status, comment)
+        telemetry.phase_seconds.labels("answer").observe(time.monotonic() - answering)
 
     def _respond(self, service: str, context_id: int, request: CommandSet, status: int, comment: str = "") -> None:
         response = command_set.response(request, status, comment)
