@@ -41,6 +41,11 @@ transaction_retries = Counter(
     _PREFIX + "transaction_retries", "Units of work run again, by what PostgreSQL answered", ["transaction", "sqlstate"]
 )
 transaction_failures = Counter(_PREFIX + "transaction_failures", "Units of work given up", ["transaction", "sqlstate"])
+lock_waits = Gauge(
+    _PREFIX + "lock_waits",
+    "Sessions of the database that wait for another one's lock, as the process sees them that keeps house",
+    multiprocess_mode="livemax",
+)
 connection_attempts = Counter(
     _PREFIX + "connection_attempts", "Connections that the pool has opened, or could not open", ["result"]
 )

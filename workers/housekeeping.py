@@ -17,7 +17,7 @@ from cluster.database import Database
 from cluster.database.advisory_lock import HOUSEKEEPING_KEY
 from cluster.errors import ClusterError, OfficeLost
 from cluster.index.stable import log_stable_resources
-from cluster.index.statistics import count_missing_children, fold_statistics, recount_children
+from cluster.index.statistics import count_lock_waits, count_missing_children, fold_statistics, recount_children
 from cluster.ingest.removal import remove_files
 from cluster.reconciliation.left_files import settle_left_files
 from cluster.storage.area import StorageArea
@@ -134,6 +134,7 @@ class Housekeeping:
     def _pass(self) -> None:
         if self._missing_child_counts:
             self._task("count_missing_children", self._count_missing_children)
+        self._task("count_lock_waits", lambda: telemetry.lock_waits.set(count_lock_waits(self._database)))
         self._task("fold_statistics", lambda: fold_statistics(self._database))
         self._task("recount_children", lambda: recount_children(self._database))
         self._task("log_stable_resources", lambda: log_stable_resources(self._database, self._stable_age_seconds))

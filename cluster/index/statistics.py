@@ -53,6 +53,13 @@ def count_missing_children(database: Database, batch: int) -> int:
     return _call(database, "count_missing_children", {"batch": batch})
 
 
+def count_lock_waits(database: Database) -> int:
+    """How many sessions of the database wait for another one's lock at this moment."""
+    name = "count_lock_waits"
+    rows = database.run(name, lambda cursor: cursor.execute(_SQL[name]).fetchall(), read_only=True)
+    return int(rows[0][0])
+
+
 def _call(database: Database, name: str, values: Mapping[str, Any] | None = None) -> int:
     row = database.run(name, lambda cursor: cursor.execute(_SQL[name], values).fetchone())
     return int(row[0] or 0) if row else 0

@@ -19,3 +19,8 @@ SELECT updated_rows_count FROM UpdateInvalidChildCounts()
 -- count_missing_children --
 -- Locks: up to `batch` Resources rows that nobody else holds, until commit.
 SELECT updated_rows_count FROM ComputeMissingChildCount(%(batch)s)
+
+-- count_lock_waits --
+-- Sessions of this database that wait for a lock now. Without the role pg_monitor, those of our own role.
+-- Locks: none.
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'

@@ -1,15 +1,18 @@
 """Totals and housekeeping, against interop/schema.md 5 and 11."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from cluster.database import Database
 from cluster.index.statistics import (
     Statistics,
+    count_lock_waits,
     count_missing_children,
     fold_statistics,
     read_statistics,
@@ -17,6 +20,7 @@ from cluster.index.statistics import (
 )
 from cluster.index.store_instances import store_instances
 from tests.integration.index_reads.conftest import Keep, Sql, Store, instance_rows
+from workers.local.children import wait_until
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -139,3 +143,15 @@ def test_a_failure_is_logged_and_tried_again(
 
 def test_housekeeping_that_never_started_can_be_stopped(housekeeping: Keep) -> None:
     housekeeping(1).stop()
+
+
+def test_sessions_that_wait_for_a_lock_are_counted(database: Database, sql: Sql, database_uri: str) -> None:
+    assert count_lock_waits(database) == 0
+    with psycopg.connect(database_uri) as holder, psycopg.connect(database_uri) as waiter:
+        holder.execute("LOCK TABLE GlobalIntegers")
+        thread = threading.Thread(target=lambda: waiter.execute("SELECT FROM GlobalIntegers"))
+        thread.start()
+        assert wait_until(lambda: count_lock_waits(database) == 1, 10)
+        holder.rollback()
+        thread.join()
+    assert count_lock_waits(database) == 0
