@@ -137,12 +137,16 @@ RETURNING chunk
 
 -- unfinished --
 -- Purpose: chunks of all jobs that are not done: without a message, with one, being worked on. Both indexes know only
--- such chunks.
-SELECT (SELECT count(*) FROM cluster.import_chunks WHERE done_at IS NULL AND sent_at IS NULL),
+-- such chunks. Nothing of an import that is paused or canceled.
+WITH stopped AS (
+    SELECT job_id FROM cluster.import_jobs WHERE paused_at IS NOT NULL OR canceled_at IS NOT NULL
+)
+SELECT (SELECT count(*) FROM cluster.import_chunks
+         WHERE done_at IS NULL AND sent_at IS NULL AND job_id NOT IN (SELECT job_id FROM stopped)),
        count(*) FILTER (WHERE lease_until IS NULL OR lease_until < clock_timestamp()),
        count(*) FILTER (WHERE lease_until >= clock_timestamp())
   FROM cluster.import_chunks
- WHERE done_at IS NULL AND sent_at IS NOT NULL
+ WHERE done_at IS NULL AND sent_at IS NOT NULL AND job_id NOT IN (SELECT job_id FROM stopped)
 
 -- progress --
 SELECT count(*), count(done_at), coalesce(sum(file_count), 0),

@@ -24,3 +24,12 @@ def test_counts_what_waits_and_what_is_worked_on(database_uri, question):
             " AS chunks (chunk, sent_at, done_at)"
         )
         assert connection.execute(question).fetchone() == (3,)
+        # A job is one more; an import that somebody has paused needs nobody.
+        connection.execute(
+            "INSERT INTO cluster.jobs (job_id, type, state, priority, task, content)"
+            " SELECT gen_random_uuid(), 'Archive', state, 0, '{}', '{}'"
+            " FROM unnest(ARRAY['Pending', 'Running', 'Success']) AS state"
+        )
+        assert connection.execute(question).fetchone() == (5,)
+        connection.execute("UPDATE cluster.import_jobs SET paused_at = now()")
+        assert connection.execute(question).fetchone() == (2,)
