@@ -18,7 +18,10 @@ from cluster.dicom.levels import Level
 from cluster.index.find import count, find
 from cluster.index.store_instances import store_instances
 from tests.integration.index_reads.conftest import Sql, Store, instance_rows
+from tests.support.settings import settings_for
 from workers.http.queries import query_of
+
+SETTINGS = settings_for()
 
 LETTERS = "aAbB éÉñß%_*?'^.\\"
 """What identifiers lose, what LIKE and regular expressions mean something by, what ends a text in SQL."""
@@ -204,7 +207,7 @@ def test_what_is_found_is_what_the_model_finds(database: Database, tree: dict[Le
     @settings(max_examples=600, deadline=None, database=None)
     @given(fields=bodies, asked=queries(tree), since=st.integers(0, 4), limit=st.integers(0, 4))
     def check(fields: dict[str, Any], asked: dict[str, str], since: int, limit: int) -> None:
-        query = query_of(fields | {"Query": asked})
+        query = query_of(SETTINGS, fields | {"Query": asked})
         expected = sorted(
             node.public_id
             for node in tree[query.search.level]
@@ -233,7 +236,7 @@ def test_one_study_has_to_fit_entirely_for_its_patient_to_be_found(database: Dat
     found = {}
     for level in ("Study", "Patient"):
         for pattern in ("a?b", "A?B"):
-            query = query_of({"Level": level, "CaseSensitive": True, "Query": {"StudyDescription": pattern}})
+            query = query_of(SETTINGS, {"Level": level, "CaseSensitive": True, "Query": {"StudyDescription": pattern}})
             ids = [public_id for page in find(database, query.search, 0, None) for public_id in page]
             assert count(database, query.search) == len(ids)
             found[level, pattern] = len(ids)
