@@ -151,6 +151,10 @@ def _area_of(settings: Settings) -> FilesystemStorageArea:
             "PostgreSQL.EnableStorage",
             "attachments are in the database: there are no files to be compared with rows",
         )
+    if settings.s3.is_used:
+        raise ConfigurationError(
+            "AwsS3Storage", "attachments are in a bucket: only a storage directory can be compared"
+        )
     if not settings.storage_directory.is_dir():
         # A node would create it; here that would make a finding of every row.
         raise ConfigurationError("StorageDirectory", f"{settings.storage_directory} is no folder, or is not mounted")

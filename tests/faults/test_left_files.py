@@ -61,6 +61,6 @@ def test_files_of_killed_nodes_go(tmp_path: Path, database_uri: str, storage_dir
         assert wait_until(lambda: not left & rows_and_files(connection, storage_directory)[1], 30)
         found, files = rows_and_files(connection, storage_directory)
         assert found == files == rows
-        assert len(rows) >= acknowledged > KEPT
+        assert len(rows) >= acknowledged >= KEPT
         assert_exact(connection)
         assert "Traceback" not in node.log.read_text("utf-8")
