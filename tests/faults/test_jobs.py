@@ -36,6 +36,12 @@ DO_ONE_JOB = (
 
 
 @pytest.fixture
+def index() -> str:
+    """Jobs are done by workers, which are other processes; the folder's own fixture of this name is of upgrades."""
+    return "postgresql"
+
+
+@pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[LocalRedis]:
     with LocalRedis(tmp_path / "redis") as server:
         yield server
@@ -154,9 +160,9 @@ def test_a_broker_that_goes_away_and_one_that_forgets(
     workers.start()
     wait_for(lambda: outputs(door))
     own_redis.kill()
-    restore()
     door.client.post(f"/jobs/{ids[0]}/pause")
     wait_for(lambda: door.client.get(f"/jobs/{ids[0]}").json()["State"] == "Paused")
+    restore()
     door.client.post(f"/jobs/{ids[0]}/resume")
     own_redis.start()
 

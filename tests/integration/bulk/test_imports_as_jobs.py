@@ -14,7 +14,10 @@ from cluster.bulk.ledger import Ledger
 from tests.integration.bulk.conftest import HURRY, BulkCluster, wait_until
 from tests.integration.http.conftest import Door, OpenDoor, open_door  # noqa: F401 - the fixture
 from tests.support.dicom import make_file
+from tests.support.indices import only_on_postgresql
 from workers.tasks.chunks import ChunkWorker
+
+pytestmark = only_on_postgresql
 
 
 @pytest.fixture
