@@ -3,12 +3,15 @@
 A test that stops, kills or tunes a server starts its own `LocalPostgreSQL` or `LocalRedis`.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support.pgbouncer import PgBouncer, everything_through
 from tests.support.s3 import S3Server, s3_server
 from tests.support.servers import dcmtk_program, new_database
 from workers.local.postgresql import LocalPostgreSQL
@@ -18,8 +21,27 @@ from workers.local.redis_server import LocalRedis
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgreSQL]:
     """A running server, not durable (fsync off)."""
-    with LocalPostgreSQL(tmp_path_factory.mktemp("postgresql"), fast=True) as server:
+    with LocalPostgreSQL(tmp_path_factory.mktemp("postgresql"), fast=True) as server, ExitStack() as stack:
+        if os.environ.get("TESTS_THROUGH") == "pgbouncer":
+            stack.enter_context(everything_through(stack.enter_context(PgBouncer(server)), server))
         yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgresql: LocalPostgreSQL) -> Iterator[PgBouncer]:
+    """PgBouncer in transaction mode in front of `postgresql`; skips the test where it is not installed."""
+    with PgBouncer(postgresql) as bouncer:
+        yield bouncer
+
+
+@pytest.fixture(params=["straight", "pgbouncer"])
+def either_way(request: pytest.FixtureRequest, postgresql: LocalPostgreSQL) -> Iterator[None]:
+    """The test runs twice: once each settings object leads through PgBouncer."""
+    if request.param == "straight":
+        yield
+    else:
+        with everything_through(request.getfixturevalue("pgbouncer"), postgresql):
+            yield
 
 
 @pytest.fixture(scope="session", name="redis")

@@ -8,6 +8,7 @@ meanwhile, and `Gate.reason` says why.
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -42,6 +43,9 @@ _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _POLL_UPGRADE_SECONDS = 1.0
 _BACK_FILL_STOP_SECONDS = 5.0
+_PATIENCE = 1 / 3
+"""Of the time budget of a transaction: an outage that is shorter is only a delay for senders, new ones included."""
+
 _WAITED_FOR = (Transient, StorageFull)
 """What a starting node looks again after. A full disk of the server too: making room needs nothing of this process,
 and an upgrade goes on where it ended."""
@@ -76,6 +80,7 @@ class Gate:
         self._changing = threading.Lock()
         self._has_been_ready = False
         self._refusals = 0
+        self._lost_since: float | None = None
         self._session: psycopg.Connection | None = None
         self._back_filler = BackFiller(settings, self._stopped)
 
@@ -130,6 +135,8 @@ class Gate:
     def keep_watch(self) -> None:
         """Until `stop`: not ready while the database cannot be reached or is no longer what we serve.
 
+        A restart or failover of the server is shorter than a third of the time budget, and turns nobody away.
+
         What is in hand is not affected; it has its own time budget. Looks every ConnectionRetryInterval seconds, over
         one connection of its own, so that a busy pool does not look like an outage.
         """
@@ -138,6 +145,7 @@ class Gate:
                 require_answer(self._own_session())
                 reason = self._look(self._own_session()) or self._also()
                 self._membership.heartbeat(self._own_session(), reason)
+                self._lost_since = None
                 self._set(reason)
                 if reason is None and self._serves:
                     progress = read_progress(self._own_session())
@@ -145,7 +153,7 @@ class Gate:
                     self._back_filler.look(progress)
             except psycopg.Error as error:
                 self._end_session()
-                self._set(str(translate(error)))
+                self._lose(str(translate(error)))
             except ClusterError as error:
                 self._set(str(error))
             self._stopped.wait(self._settings.postgresql.connection_retry_interval_seconds)
@@ -270,6 +278,14 @@ class Gate:
     def _tell(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self._set(str(error) if isinstance(error, ClusterError) else "waiting for the database")
+
+    def _lose(self, reason: str) -> None:
+        """No database: not ready, unless it may be back before anybody who sends something now has to be told."""
+        now = time.monotonic()
+        self._lost_since = self._lost_since or now
+        patience = self._settings.cluster.transaction_time_budget_seconds * _PATIENCE
+        if self._reason is not None or now - self._lost_since >= patience:
+            self._set(reason)
 
     def _set(self, reason: str | None) -> None:
         with self._changing:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.config import Settings, load_settings
+from tests.support.pgbouncer import direct_connection, through
 from workers.local.cluster import is_ready
 from workers.local.ports import free_ports
 from workers.local.processes import ManagedProcess
@@ -35,8 +36,9 @@ class NodeProcess:
             "StorageDirectory": str(storage_directory),
             "DicomPort": self.dicom_port,
             "HttpPort": self.http_port,
-            "PostgreSQL": {"EnableIndex": True, "ConnectionUri": database_uri},
+            "PostgreSQL": {"EnableIndex": True, "ConnectionUri": through(database_uri)},
         } | options
+        self._direct = direct_connection(database_uri)
         self.configure(name, cluster or {})
         argv = [*prefix, sys.executable, "-m", "workers", "ingest", "--config", self._file]
         self.log = folder / f"{name}.log"
@@ -45,7 +47,9 @@ class NodeProcess:
 
     def configure(self, name: str, cluster: Mapping[str, Any]) -> None:
         """Write the configuration; takes effect at the next start."""
-        self._file.write_text(json.dumps(self._document | {"Cluster": {"NodeName": name} | dict(cluster)}), "utf-8")
+        self._file.write_text(
+            json.dumps(self._document | {"Cluster": {"NodeName": name} | self._direct | dict(cluster)}), "utf-8"
+        )
 
     @property
     def settings(self) -> Settings:

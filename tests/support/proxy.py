@@ -1,10 +1,23 @@
 """A TCP proxy that breaks the wire on purpose."""
 
+import ctypes
 import socket
+import struct
 import threading
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # not in Python's socket module
+_DROP_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0)
+"""The program `return 0` for the kernel's packet filter (https://docs.kernel.org/networking/filter.html)."""
+
+
+def _hear_nothing(listener: socket.socket) -> None:
+    """From now on the kernel throws away, without a word and without an acknowledgement, what comes for this socket."""
+    program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
+    # struct sock_fprog: the number of instructions, and where they are
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(program)))
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,7 @@ class _Wire:
         self.server = server
         self.answer_is_lost = False
         self.is_severed = False
+        self.swallows = False
         self._announced: _Fault | None = None
 
     def meets(self, fault: _Fault, data: bytes) -> bool:
@@ -76,6 +90,26 @@ class Proxy:
             wire.close(server_too=False)
         with self._lock:
             self._wires += wires
+
+    def go_dark(self, *, new_ones_too: bool = False) -> None:
+        """A black hole, as a firewall that drops: packets of existing connections are not even acknowledged."""
+        with self._lock:
+            for wire in self._wires:
+                _hear_nothing(wire.client)
+                _hear_nothing(wire.server)
+        if new_ones_too:
+            _hear_nothing(self._server)
+
+    def see_light(self) -> None:
+        """New connections work again after `go_dark`; those that were there stay lost."""
+        with suppress(OSError):
+            self._server.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+    def swallow(self) -> None:
+        """A black hole with a kernel: what comes on existing connections is acknowledged and thrown away."""
+        with self._lock:
+            for wire in self._wires:
+                wire.swallows = True
 
     def refuse(self, refusing: bool = True) -> None:
         """Close new connections at once (an outage), or no longer."""
@@ -135,6 +169,8 @@ class Proxy:
     def _to_server(self, wire: _Wire) -> None:
         with suppress(OSError):
             while data := wire.client.recv(65536):
+                if wire.swallows:
+                    continue
                 fault = self._fault(wire, data)
                 if fault is not None and not fault.arrives:
                     break
@@ -146,6 +182,8 @@ class Proxy:
     def _to_client(self, wire: _Wire) -> None:
         with suppress(OSError):
             while data := wire.server.recv(65536):
+                if wire.swallows:
+                    continue
                 if wire.answer_is_lost:
                     self.swallowed.set()
                     break

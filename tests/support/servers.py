@@ -38,7 +38,8 @@ def dcmtk_program(name: str) -> Path:
 def skip_or_fail(package: str, what: str) -> NoReturn:
     """Skip the test because `what`, which the package brings, is not installed.
 
-    TESTS_EXPECT=dcmtk,haproxy,orthanc in the environment (CI, after it has installed them) makes the skip a failure.
+    TESTS_EXPECT=dcmtk,haproxy,orthanc,pgbouncer in the environment (CI, after it has installed them) makes the skip a
+    failure.
     """
     if package in os.environ.get("TESTS_EXPECT", "").split(","):
         pytest.fail(f"{what} is expected here (TESTS_EXPECT) and not installed")

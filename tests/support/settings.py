@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.config import Settings, load_settings
+from tests.support.pgbouncer import direct_connection, through
 
 
 def settings_for(
@@ -20,7 +21,7 @@ def settings_for(
     `database_uri` may be ``sqlite:<IndexDirectory>``.
     """
     index: dict[str, Any] = {
-        "PostgreSQL": {"EnableIndex": True, "ConnectionUri": database_uri} | dict(postgresql or {})
+        "PostgreSQL": {"EnableIndex": True, "ConnectionUri": through(database_uri)} | dict(postgresql or {})
     }
     if database_uri.startswith("sqlite:"):
         index = {"IndexDirectory": database_uri.removeprefix("sqlite:")}
@@ -30,7 +31,7 @@ def settings_for(
         overrides={
             "StorageDirectory": str(storage_directory),
             **index,
-            "Cluster": {"NodeName": "test-node"} | dict(cluster or {}),
+            "Cluster": {"NodeName": "test-node"} | direct_connection(database_uri) | dict(cluster or {}),
         }
         | options,
     )

@@ -1,6 +1,7 @@
 """A PostgreSQL server with settings, certificates and rules of access of its own."""
 
 import getpass
+import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,13 @@ class TunedPostgreSQL(LocalPostgreSQL):
         self.write("pg_ident.conf", "".join(f"me {user} peer_user\n" for user in users))
         self.write("pg_hba.conf", "".join(f"{rule}\n" for rule in rules))
         self.reload()
+
+    def restart(self, *, immediate: bool = False) -> None:
+        """As `pg_ctl restart -m fast`, or `-m immediate`, after which the server has to recover."""
+        self._signal(signal.SIGQUIT if immediate else signal.SIGINT)
+        assert wait_until(lambda: not self.running, 30)
+        self._ended()
+        self.start()
 
     def execute(self, *statements: str) -> None:
         with psycopg.connect(self.uri(), autocommit=True) as connection:
