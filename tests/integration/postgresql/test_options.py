@@ -197,12 +197,12 @@ def test_housekeeping_interval(database_uri, storage_directory):
     before = passes()
     opened, settings = run(1)
     started = time.monotonic()
-    with opened as intake, _housekeeping(settings, intake):
+    with opened as intake, _housekeeping(settings, intake, 0):
         assert wait_until(lambda: passes() >= before + 3, 20)
     assert time.monotonic() - started >= 2
     before = passes()
     opened, settings = run(3600)
-    with opened as intake, _housekeeping(settings, intake):
+    with opened as intake, _housekeeping(settings, intake, 0):
         assert wait_until(lambda: passes() == before + 1, 20)
         assert not wait_until(lambda: passes() > before + 1, 1.5)
 
