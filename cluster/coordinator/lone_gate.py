@@ -1,21 +1,22 @@
 """The gate of a node whose index is in SQLite: nobody else may have the file, and there is nobody to wait for.
 
 Two locks keep others away, both gone when the process is, however it ends: one of ours on a file beside the index,
-taken before anything else is opened, and SQLite's own, which a real Orthanc wants for itself and does not get while we
-have the file open.
+taken before anything else is opened, and SQLite's own: a real Orthanc keeps us away with it, and can write nothing
+while we have the file open (1.10 starts and fails at each write).
 """
 
 import errno
 import fcntl
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from cluster import telemetry
 from cluster.config import Settings
-from cluster.database.sqlite_connection import FILE_NAME
+from cluster.database.sqlite_connection import FILE_NAME, connect, translate_sqlite
 from cluster.errors import DatabaseRefused, LockNotAvailable, StorageFailed
 from cluster.schema.sqlite import install_sqlite
 
@@ -35,6 +36,7 @@ class LoneGate:
         self._has_been_ready = False
         self._stopped = threading.Event()
         self._lock: int | None = None
+        self._session: sqlite3.Connection | None = None
 
     @property
     def reason(self) -> str | None:
@@ -66,6 +68,7 @@ class LoneGate:
         self._lock = lock_index(self._settings.index_directory)
         try:
             steps = install_sqlite(self._settings.index_directory, may_upgrade=self._settings.cluster.automatic_upgrade)
+            self._session = _keep_open(self._settings.index_directory)
         except LockNotAvailable as error:
             raise _in_use(self._settings.index_directory) from error
         for step in steps:
@@ -80,6 +83,9 @@ class LoneGate:
 
     def close(self) -> None:
         """Let others have the index; the last thing that a process does."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -111,6 +117,16 @@ def lock_index(index_directory: Path) -> int:
             raise _in_use(index_directory) from error
         raise StorageFailed(f"IndexDirectory {index_directory} does not support locks: {error.strerror}") from error
     return descriptor
+
+
+def _keep_open(index_directory: Path) -> sqlite3.Connection:
+    """Whoever has read in this mode keeps a shared lock, under which an Orthanc can write nothing."""
+    try:
+        session = connect(index_directory)
+        session.execute("SELECT count(*) FROM GlobalProperties").fetchall()
+    except sqlite3.Error as error:
+        raise translate_sqlite(error) from error
+    return session
 
 
 def _in_use(index_directory: Path) -> DatabaseRefused:

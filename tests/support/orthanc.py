@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 from psycopg.conninfo import conninfo_to_dict
@@ -46,7 +46,7 @@ def orthanc_files(storage: bool = False) -> OrthancFiles:
 class OrthancProcess:
     """Orthanc on free ports. Context manager: it answers inside, is gone after, and can be entered again.
 
-    `configuration` is its file, which is good for a node of ours too.
+    `configuration` is its file, which is good for a node of ours too. Without a `database_uri` its index is in SQLite.
     """
 
     def __init__(
@@ -54,16 +54,15 @@ class OrthancProcess:
         name: str,
         folder: Path,
         files: OrthancFiles,
-        database_uri: str,
+        database_uri: str | None,
         storage_directory: Path,
         *,
         lock: bool = False,
     ) -> None:
         dicom_port, http_port = free_ports(2)
-        database = conninfo_to_dict(database_uri)
         self.url = f"http://127.0.0.1:{http_port}"
         self.configuration = folder / f"{name}.json"
-        document = {
+        document: dict[str, Any] = {
             "Name": name,
             "StorageDirectory": str(storage_directory),
             "HttpPort": http_port,
@@ -71,8 +70,13 @@ class OrthancProcess:
             "RemoteAccessAllowed": True,
             "AuthenticationEnabled": False,
             "OverwriteInstances": False,
-            "Plugins": [str(path) for path in (files.index_plugin, files.storage_plugin) if path is not None],
-            "PostgreSQL": {
+            "Plugins": [],
+        }
+        if database_uri is not None:
+            database = conninfo_to_dict(database_uri)
+            plugins = (files.index_plugin, files.storage_plugin)
+            document["Plugins"] = [str(path) for path in plugins if path is not None]
+            document["PostgreSQL"] = {
                 "EnableIndex": True,
                 "EnableStorage": files.storage_plugin is not None,
                 "Lock": lock,
@@ -81,8 +85,7 @@ class OrthancProcess:
                 "Database": database["dbname"],
                 "Username": database["user"],
                 "Password": database["password"],
-            },
-        }
+            }
         self.configuration.write_text(json.dumps(document), "utf-8")
         self._name = name
         self._process = ManagedProcess(name, [files.program, self.configuration], log_path=folder / f"{name}.log")
