@@ -35,7 +35,10 @@ INGEST = frozenset({"bytes_written", "bytes_durable", "rows_written", "rows_comm
 DELETION = frozenset({"resource_deleted", "removals_claimed"})
 JOBS = frozenset({"job_claimed", "job_file_added", "job_output_durable", "job_ended"})
 STREAMING = frozenset({"bytes_streamed"})
-NAMES = INGEST | DELETION | JOBS | STREAMING
+MIGRATION = frozenset({"batch_migrated"})
+"""Between the commits of a migration from SQLite to PostgreSQL."""
+
+NAMES = INGEST | DELETION | JOBS | STREAMING | MIGRATION
 
 _lock = threading.Lock()
 _armed: dict[str, tuple[str, int]] = {}

@@ -62,6 +62,7 @@ class _Lazy(click.Group):
         "check": "workers.check_command",
         "load": "workers.load.command",
         "prove": "workers.prove.command",
+        "migrate": "workers.migrate_command",
         "schema": "workers.schema_command",
     }
 

@@ -80,6 +80,12 @@ def _refuse_others(connection: sqlite3.Connection, tables: set[str], file: Path)
         raise SchemaMismatch(f"{file} is {found}; version {_SCHEMA} is wanted, which Orthanc 0.9.5 and newer have")
 
 
+def is_complete(connection: sqlite3.Connection) -> bool:
+    """Whether the file has all tables of Orthanc 1.12.8 and newer, and ours."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return "cluster_removed_attachments" in tables and _is_new(connection)
+
+
 def _is_new(connection: sqlite3.Connection) -> bool:
     """Property 7 tells of the columns; the other parts came one by one."""
     row = connection.execute("SELECT 1 FROM GlobalProperties WHERE property = 7 AND value = '1'").fetchone()
