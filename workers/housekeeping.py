@@ -37,8 +37,20 @@ DEFAULT_STABLE_AGE_SECONDS = 60
 
 @contextlib.contextmanager
 def keeping_house(settings: Settings, database: Database, storage: StorageArea) -> Iterator[None]:
-    """Stand for housekeeping, and keep house when elected, for as long as the block lasts."""
+    """Stand for housekeeping, and keep house when elected, for as long as the block lasts.
+
+    An index in SQLite has no other process that could be elected.
+    """
     wake = threading.Event()
+    interval = settings.postgresql.housekeeping_interval_seconds
+    if not settings.postgresql.enable_index:
+        alone = Housekeeping(database, storage, interval, settings.stable_age_seconds)
+        alone.start()
+        try:
+            yield
+        finally:
+            alone.stop()
+        return
     election = Election(
         settings.postgresql,
         "housekeeping",
@@ -46,7 +58,6 @@ def keeping_house(settings: Settings, database: Database, storage: StorageArea) 
         settings.cluster.node_name,
         on_change=lambda term: _on_change(term, wake),
     )
-    interval = settings.postgresql.housekeeping_interval_seconds
     housekeeping = Housekeeping(database, storage, interval, settings.stable_age_seconds, election, wake)
     election.start()
     housekeeping.start()
