@@ -14,3 +14,7 @@ SELECT 0
 
 -- count_missing_children --
 SELECT 0
+
+-- count_lock_waits --
+-- Writers wait in this process, not for locks of the database.
+SELECT 0
