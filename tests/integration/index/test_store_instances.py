@@ -11,10 +11,12 @@ from cluster.database import Database
 from cluster.dicom.header import read_part10
 from cluster.dicom.main_tags import SIGNATURES
 from cluster.index.attached_files import AttachedBytes
+from cluster.index.opening import index_of
 from cluster.index.store_instances import InstanceRows, store_instances
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
 from tests.support.dicom import make_file
+from tests.support.indices import connect, only_on_postgresql
 from tests.support.settings import settings_for
 from workers.local.children import wait_until
 
@@ -23,16 +25,16 @@ REST = Origin("RestApi", "", "10.0.0.2", None, "")
 
 
 @pytest.fixture
-def database(database_uri):
-    database = Database(settings_for(database_uri).postgresql)
+def database(index_uri):
+    database = index_of(settings_for(index_uri))
     database.open()
     yield database
     database.close()
 
 
 @pytest.fixture
-def sql(database_uri):
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+def sql(index_uri):
+    with connect(index_uri) as connection:
         yield lambda query, *values: connection.execute(query, values).fetchall()
 
 
@@ -56,6 +58,7 @@ def metadata(sql, public_id):
     return dict(sql(query, public_id))
 
 
+@only_on_postgresql
 def test_first_instance_makes_all_four_levels(database, sql):
     rows = rows_of()
     result = store(database, rows)
@@ -90,6 +93,7 @@ def test_attachment_row(database, sql):
     ]
 
 
+@only_on_postgresql
 def test_metadata_of_a_c_store(database, sql):
     rows = rows_of()
     store(database, rows)
@@ -144,6 +148,7 @@ def test_tags_of_each_level_and_the_patients_at_the_study(database, sql):
     assert len([tag for tag in identifiers if tag[0] == 3]) == 1
 
 
+@only_on_postgresql
 def test_second_instance_adds_nothing_above(database, sql):
     first, second = rows_of(), rows_of(SOPInstanceUID="2.25.1.1.2", PatientName="Other^Name")
     store(database, first)
@@ -155,6 +160,7 @@ def test_second_instance_adds_nothing_above(database, sql):
     assert metadata(sql, first.instance.public_ids.patient)[19] == "2"
 
 
+@only_on_postgresql
 def test_batch_has_the_effect_of_its_instances_one_by_one(database, sql):
     batch = [
         rows_of(PatientID=f"P{p}", StudyInstanceUID=f"2.25.{p}.{s}", SeriesInstanceUID=f"2.25.{p}.{s}.{r}")
@@ -187,6 +193,7 @@ def test_batch_has_the_effect_of_its_instances_one_by_one(database, sql):
     ]
 
 
+@only_on_postgresql
 def test_child_counts_are_exact_after_housekeeping(database, sql):
     store(database, *[rows_of(SeriesInstanceUID=f"2.25.1.{n % 3}") for n in range(10)])
     sql("SELECT * FROM UpdateInvalidChildCounts()")
@@ -226,6 +233,7 @@ def test_duplicate_beside_a_new_instance(database, sql):
     assert changes(sql) == [2, 4, 5, 3, 2]
 
 
+@only_on_postgresql
 def test_overwriting_the_only_instance_makes_its_parents_anew(database, sql):
     first, again = rows_of(SOPInstanceUID="2.25.7"), rows_of(SOPInstanceUID="2.25.7")
     store(database, first)
@@ -294,6 +302,7 @@ def test_instance_twice_in_a_batch_is_a_bug_of_the_caller(database):
         store(database, rows_of(SOPInstanceUID="2.25.7"), rows_of(SOPInstanceUID="2.25.7"))
 
 
+@only_on_postgresql
 def test_serializable_mode_stores_too(database_uri, sql):
     database = Database(settings_for(database_uri, postgresql={"TransactionMode": "Serializable"}).postgresql)
     database.open()
@@ -304,6 +313,7 @@ def test_serializable_mode_stores_too(database_uri, sql):
         database.close()
 
 
+@only_on_postgresql
 def test_instance_stored_by_another_session_in_between_is_found_on_the_second_look(database, database_uri, sql):
     """The interleaving, by hand: we look, another session stores the instance and commits, we go on."""
     rows, theirs = rows_of(SOPInstanceUID="2.25.7"), rows_of(SOPInstanceUID="2.25.7")
@@ -332,6 +342,7 @@ def test_instance_stored_by_another_session_in_between_is_found_on_the_second_lo
     assert sql("SELECT count(*) FROM AttachedFiles WHERE uuid = %s", rows.file.uuid) == [(0,)]
 
 
+@only_on_postgresql
 def test_the_work_for_an_instance_does_not_grow_with_the_index(database, sql, database_uri):
     # Given an index of some hundred instances that nobody has analyzed, stored by the session that will go on
     with psycopg.connect(database_uri) as connection:
