@@ -20,6 +20,7 @@ from tests.support.dicom import make_file
 from tests.support.indices import connect, only_on_postgresql
 from tests.support.proxy import Proxy
 from workers.http import change_stream
+from workers.http.change_feed import ChangeFeed
 
 EVENTS = {"Accept": "text/event-stream"}
 FOLLOWERS = 100
@@ -57,6 +58,13 @@ def stream(door: Door, query: str = "", **headers: str) -> Iterator[Events]:
         yield Events(answer)
 
 
+def feed_of(door: Door) -> ChangeFeed:
+    """What ends when the server drains."""
+    feed = door.server._on_drain.__self__  # type: ignore[attr-defined]
+    assert isinstance(feed, ChangeFeed)
+    return feed
+
+
 def log(door: Door, query: str = "?limit=10000") -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = door.client.get(f"/changes{query}").json()["Changes"]
     return found
@@ -75,7 +83,7 @@ def test_an_answer_comes_with_the_change(door: Door) -> None:
     last = door.client.get("/changes?last").json()["Last"]
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(door.client.get, f"/changes?since={last}&wait=30")
-        eventually(lambda: door.server._services.feed._waiting)
+        eventually(lambda: feed_of(door)._waiting)
         assert not waiting.done()
         stored = door.post(make_file()).json()
         page = waiting.result(10).json()
@@ -96,7 +104,7 @@ def test_other_types_do_not_wake(door: Door) -> None:
     door.post(make_file())
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(door.client.get, "/changes?since=4&wait=30&type=NewPatient")
-        eventually(lambda: door.server._services.feed._waiting)
+        eventually(lambda: feed_of(door)._waiting)
         door.post(make_file())
         new = door.post(make_file(PatientID="P2", StudyInstanceUID="2.25.2", SeriesInstanceUID="2.25.2.1")).json()
         page = waiting.result(10).json()
@@ -146,7 +154,7 @@ def test_heartbeats_move_the_place_on(door: Door, monkeypatch: pytest.MonkeyPatc
 
 
 def test_who_leaves_is_forgotten(door: Door) -> None:
-    feed = door.server._services.feed
+    feed = feed_of(door)
     with stream(door):
         eventually(lambda: feed._waiting)
         with pytest.raises(httpx.ReadTimeout):
@@ -194,7 +202,7 @@ def test_a_hundred_followers_beside_writers(open_door: OpenDoor, index_uri: str)
             url = f"http://127.0.0.1:{door.server.port}/changes"
             return await asyncio.gather(*(_followed(url, client, last) for _ in range(FOLLOWERS)))
 
-    feed = door.server._services.feed
+    feed = feed_of(door)
     with ThreadPoolExecutor(5) as others:
         followers = others.submit(asyncio.run, all_followers())
         eventually(lambda: len(feed._waiting) == FOLLOWERS)
@@ -221,7 +229,7 @@ def test_changes_that_others_write(door: Door, index_uri: str) -> None:
     door.post(make_file())
     with stream(door, "?since=4") as events, psycopg.connect(index_uri) as orthanc:
         orthanc.execute("INSERT INTO Changes SELECT nextval('changes_seq_seq'), 14, 3, 2, '20260131T120000'")
-        eventually(lambda: door.server._services.feed._waiting)
+        eventually(lambda: feed_of(door)._waiting)
         orthanc.commit()
         assert [event["ChangeType"] for event in events.take(1)] == ["StableSeries"]
 
@@ -231,7 +239,7 @@ def test_the_end_of_the_process_is_a_clean_end(door: Door) -> None:
     with ThreadPoolExecutor(1) as other, stream(door) as events:
         waiting = other.submit(door.client.get, "/changes?since=4&wait=60")
         assert len(events.take(4)) == 4
-        eventually(lambda: len(door.server._services.feed._waiting) == 2)
+        eventually(lambda: len(feed_of(door)._waiting) == 2)
         started = time.monotonic()
         door.server.drain(30)
         assert time.monotonic() - started < 5
