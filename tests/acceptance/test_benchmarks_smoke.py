@@ -102,3 +102,12 @@ def test_side_by_side_with_orthanc(name, parts, tmp_path):
     page = (tmp_path / "report.html").read_text("utf-8")
     assert page.count("<svg") >= len(parts)
     assert "<script" not in page
+
+
+@pytest.mark.timeout(120)
+def test_tls(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.tls", "--smoke"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    assert ended.stdout.count("over TLS") == 2
