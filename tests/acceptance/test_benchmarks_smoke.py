@@ -48,6 +48,7 @@ def test_schema_upgrade(tmp_path):
         ("memory", ["dicom", "http"], ""),
         ("import_files", ["import"], "orthanc"),
         ("rest_reads", ["reads"], ""),
+        ("storage_areas", ["areas"], ""),
         ("load_comparison", ["load"], "orthanc"),
         ("scaling", ["growth"], ""),
     ],

@@ -41,7 +41,9 @@ def test_everything_installed_is_pinned_by_hash():
 
 def test_nothing_for_development_is_asked_for():
     [install] = [rest for word, rest in INSTRUCTIONS if "-r pyproject.toml" in rest]
-    assert not re.search(r"--group|--extra|--all-extras", install)
+    assert not re.search(r"--group|--all-extras", install)
+    # of the extras only what nodes can be configured for
+    assert re.findall(r"--extra[ =](\S+)", install) == ["s3"]
 
 
 def test_copied_files_are_in_the_context():
