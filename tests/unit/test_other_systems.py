@@ -17,7 +17,7 @@ runpy.run_module(module, run_name="__main__")
 
 @pytest.mark.parametrize(
     "arguments",
-    [["cluster"], ["workers", "load", "--help"], ["workers", "schema", "--help"]],
+    [["cluster"], ["workers", "--help"], ["workers", "load", "--help"], ["workers", "schema", "--help"]],
     ids=" ".join,
 )
 def test_it_is_imported_without_them(arguments):

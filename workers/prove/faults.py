@@ -5,7 +5,6 @@ the one who did it, and noted in the history when it is over.
 """
 
 import contextlib
-import resource
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +65,8 @@ def stop_node(stage: Stage, random: Random, stopping: threading.Event) -> str:
 
 def refuse_writes(stage: Stage, random: Random, stopping: threading.Event) -> str:
     """For a while a node cannot write files beyond a few bytes, as on a full disk; its attachments are larger."""
+    import resource  # here, as there is none on Windows, where `--help` has to work all the same
+
     node, seconds = random.choice(stage.nodes), random.uniform(0.5, 4.0)
     pid = node.process.pid
     if pid is None or not node.process.running:

@@ -34,8 +34,6 @@ def configuration(tmp_path):
             {"PostgreSQL": {"EnableIndex": True, "Lock": True}, "Cluster": {"IngestProcesses": 2}},
             "PostgreSQL.Lock: ",
         ),
-        ({"PostgreSQL": {"EnableIndex": False, "Host": "db"}}, "PostgreSQL.EnableIndex: "),
-        ({}, "PostgreSQL.EnableIndex: "),
         ({"DicomPort": "x"}, "DicomPort: "),
         ({"StoreDicom": False}, "StoreDicom: "),
     ],
