@@ -13,8 +13,8 @@ from workers.http import archive, exports, find, instance_tags, tools, tree
 TOPICS = (archive, exports, find, instance_tags, tools, tree)
 ROUTES = [(path, methods) for topic in TOPICS for path, methods in topic.ROUTES.items()]
 RESOURCES = sorted(path for path, methods in ROUTES if "{id}" in path and "GET" in methods)
-POSTS = sorted(path for path, methods in ROUTES if "POST" in methods and path != "/tools/reset")
 # Those that read their body; who may reset a node is in test_reset.py.
+POSTS = sorted(path for path, methods in ROUTES if "POST" in methods and path != "/tools/reset")
 
 INJECTIONS = (
     "' OR '1'='1",
