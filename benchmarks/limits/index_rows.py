@@ -117,6 +117,7 @@ class _Explaining:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.arrays = database.arrays
         self.plan: dict[str, Any] = {}
 
     def call(self, name: str, statement: LiteralString, values: Any) -> list[Any]:

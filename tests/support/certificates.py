@@ -35,6 +35,8 @@ class Authority:
     def issue(self, name: str, *identities: str) -> Certificate:
         issued = self.authority.issue_cert(*(identities or ("127.0.0.1", "localhost")))
         files = [self.folder / f"{name}.{kind}" for kind in ("crt", "key", "pem")]
+        # One of that name may be there already, of another test.
+        files[0].unlink(missing_ok=True)
         for blob in issued.cert_chain_pems:
             blob.write_to_path(files[0], append=True)
         issued.private_key_pem.write_to_path(files[1])

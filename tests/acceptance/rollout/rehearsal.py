@@ -34,6 +34,7 @@ VALUES: dict[str, Any] = {
 }
 IMAGE, EARLIER_IMAGE = "orthanc-cluster:this", "orthanc-cluster:earlier"
 """Image references; the first is this checkout."""
+UNKNOWN_TO_EARLIER = ("Housekeeping", "LogFormat")
 
 
 class Rehearsal:
@@ -88,6 +89,8 @@ class Rehearsal:
         """`helm upgrade --install` with values over those of earlier calls; wait for `is_complete` yourself."""
         self._values = _merged(self._values, changes)
         manifests = render(self._values)
+        if self._values["image"]["tag"] == "earlier":
+            _as_earlier_chart(manifests)
         self.ingest.apply(self._deployment(manifests, "ingest"), manifests)
         if with_workers:
             self.workers.apply(self._deployment(manifests, "worker"), manifests)
@@ -103,6 +106,16 @@ class Rehearsal:
     def _deployment(self, manifests: list[Manifest], component: str) -> Deployment:
         [manifest] = find(manifests, "Deployment", f"{RELEASE}-orthanc-cluster-{component}")
         return Deployment.read(manifest, self.scale)
+
+
+def _as_earlier_chart(manifests: list[Manifest]) -> None:
+    """Take away what the chart of the earlier version would not say: its nodes refuse options that they do not know."""
+    for manifest in find(manifests, "ConfigMap"):
+        for name, text in manifest["data"].items():
+            if name.endswith(".json") and "Cluster" in (document := json.loads(text)):
+                for option in UNKNOWN_TO_EARLIER:
+                    document["Cluster"].pop(option, None)
+                manifest["data"][name] = json.dumps(document)
 
 
 def stored_by(pod: Pod) -> int:
