@@ -120,8 +120,8 @@ class _Explaining:
         self.arrays = database.arrays
         self.plan: dict[str, Any] = {}
 
-    def call(self, name: str, statement: LiteralString, values: Any) -> list[Any]:
-        """As `Database.call`, without rows."""
+    def call(self, name: str, statement: LiteralString, values: Any, *_: Any, **__: Any) -> list[Any]:
+        """As `Database.call` of an archive without limits, all of whose bytes are files; without rows."""
         explained = "EXPLAIN (ANALYZE, BUFFERS, WAL, FORMAT JSON) " + statement
         [[found]] = self._database.run(name, lambda cursor: cursor.execute(explained, values).fetchall())
         self.plan = (json.loads(found) if isinstance(found, str) else found)[0]

@@ -33,7 +33,8 @@ def assert_only_delayed(node, senders, uri):
         assert_exact(connection)
     # and who looks at the metrics knows
     assert metric(node, "connections_lost_total") >= 1
-    assert 0 < metric(node, "outage_seconds_total") < BUDGET_SECONDS
+    # None, if no batch was under way: then the pool has met the outage while it looked at an idle connection.
+    assert 0 <= metric(node, "outage_seconds_total") < BUDGET_SECONDS
 
 
 @pytest.fixture(scope="module")
