@@ -142,7 +142,9 @@ def _words(model: Model) -> Iterator[str]:
   {most.fill_seconds / 3600:,.1f} hours, online; the lock of the switch does not grow.
 
 Not in the model: reads, the storage area, the distance to the database, and that caches miss where memory ends:
-PostgreSQL's milliseconds hold while what is written to is in memory."""
+PostgreSQL's milliseconds hold while what is written to is in memory.
+WAL is that of the first instances after a checkpoint, which writes whole pages: between checkpoints it is about 7 KB an
+instance (`results/floor.json`), so the rates above are the worst minutes, not days."""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
