@@ -1,13 +1,16 @@
 """One run of the load generator: look before sending, send, compare."""
 
 import secrets
+import signal
 import tempfile
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 
 from cluster.config import Settings
 from cluster.database import Database
@@ -268,18 +271,34 @@ def _send(options: LoadOptions, seed: int, ledger: Ledger, progress: Callable[[P
 
 
 def _until_interrupted(senders: Fleet) -> Iterator[list[Delivery]]:
-    reports = senders.reports()
-    while True:
-        try:
-            report = next(reports, None)
-        except KeyboardInterrupt:
-            # The generator has ended by that; a new one goes on with the same pipes. A second one is not caught.
-            senders.stop()
-            yield from senders.reports()
-            return
-        if report is None:
-            return
-        yield report
+    """All reports; the first Ctrl-C ends the sending, a second one the program."""
+    with _deferred_interrupt() as interrupted:
+        is_told = False
+        for report in senders.reports():
+            if interrupted.is_set() and not is_told:
+                senders.stop()
+                is_told = True
+            yield report
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Set at the first SIGINT, which therefore never comes in the middle of a report that is being written down."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted  # where Python gets no signals
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _recent(window: deque[tuple[float, float]]) -> tuple[float, dict[str, float]]:
