@@ -9,15 +9,12 @@ Invariants:
   again.
 """
 
-import errno
-import hashlib
 import logging
 import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +25,7 @@ from cluster.storage.area import DICOM, IncomingAttachment
 from cluster.storage.health import Health
 from cluster.storage.memory_budget import MemoryBudget
 from cluster.storage.names import Names, RandomNames
+from cluster.storage.spool import FULL, Spool
 
 _LOG = logging.getLogger(__name__)
 
@@ -135,7 +133,7 @@ class FilesystemStorageArea:
         return self.root / uuid[0:2] / uuid[2:4] / uuid
 
 
-class IncomingFile:
+class IncomingFile(Spool):
     """An attachment that is being received; see `cluster.storage.area.IncomingAttachment`."""
 
     def __init__(
@@ -147,95 +145,31 @@ class IncomingFile:
         streaming_threshold: int,
         health: Health,
     ) -> None:
-        self.uuid = uuid
-        self.size = 0
+        super().__init__(uuid, names, memory, streaming_threshold)
         self._path = path
-        self._names = names
         self._health = health
-        self._memory = memory
-        self._held = 0
-        self._streaming_threshold = streaming_threshold
-        self._buffer: BytesIO | None = BytesIO()
-        self._file: BinaryIO | None = None
-        self._md5 = hashlib.md5(usedforsecurity=False)
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append; goes to the file once the attachment is large or memory is short."""
-        size = len(data)
-        if self._buffer is not None and not self._hold(size):
-            self._spill()
-        self._md5.update(data)
-        self.size += size
-        if self._buffer is not None:
-            self._buffer.write(data)
-        elif self._file is not None:
-            with self._storage_errors():
-                self._file.write(data)
-
-    def stream(self) -> BinaryIO:
-        """The bytes so far, from the start."""
-        stream: BinaryIO | None = self._buffer or self._file
-        if stream is None:
-            raise ValueError("the attachment is finished or discarded")
-        with self._storage_errors():
-            stream.seek(0)
-        return stream
 
     def finish(self) -> None:
         """Write what is in memory to the file and close it."""
         self._spill()
-        self._close()
-
-    def md5(self) -> str:
-        """Lower-case hexadecimal MD5 of what was written."""
-        return self._md5.hexdigest()
+        self.forget()
 
     def discard(self) -> None:
         """Remove the file, if there is one."""
-        self._forget_buffer()
         with suppress(StorageFailed, StorageFull):
-            self._close()
+            self.forget()
         try:
             _remove(self._path)
         except OSError:
-            self._names.doubtful(self.uuid)
+            self._discarded(is_gone=False)
         else:
-            self._names.settled(self.uuid)
+            self._discarded(is_gone=True)
 
-    def keep(self) -> None:
-        """A row names the file."""
-        self._names.settled(self.uuid)
+    def _create_file(self) -> BinaryIO:
+        """Under its final name, so that nothing has to be moved."""
+        return _create(self._path)
 
-    def leave(self) -> None:
-        """Somebody will find out whether a row names the file."""
-        self._names.doubtful(self.uuid)
-
-    def _hold(self, size: int) -> bool:
-        if self._held + size > self._streaming_threshold or not self._memory.take(size):
-            return False
-        self._held += size
-        return True
-
-    def _spill(self) -> None:
-        if self._buffer is None:
-            return
-        with self._storage_errors():
-            self._file = _create(self._path)
-            self._file.write(self._buffer.getbuffer())
-        self._forget_buffer()
-
-    def _forget_buffer(self) -> None:
-        self._buffer = None
-        self._memory.give_back(self._held)
-        self._held = 0
-
-    def _close(self) -> None:
-        if self._file is not None:
-            file, self._file = self._file, None
-            with self._storage_errors():
-                file.close()
-
-    def _storage_errors(self) -> AbstractContextManager[None]:
+    def _file_errors(self) -> AbstractContextManager[None]:
         return storage_errors(self._path, self._health, self.size)
 
 
@@ -269,6 +203,6 @@ def storage_errors(path: Path, health: Health | None = None, size: int = 0) -> I
 
 
 def _storage_error(path: Path, error: OSError) -> StorageFull | StorageFailed:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in FULL:
         return StorageFull(f"the storage area is full: {path}: {error.strerror}")
     return StorageFailed(f"{path}: {error.strerror}")

@@ -25,6 +25,7 @@ from cluster.storage.area import DICOM, IncomingAttachment
 from cluster.storage.health import Health
 from cluster.storage.memory_budget import MemoryBudget
 from cluster.storage.names import Names
+from cluster.storage.piecewise import PiecewiseReader
 from cluster.storage.spool import Spool
 
 _LOG = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ class IncomingObject(Spool):
     """An attachment that is being received."""
 
     def __init__(self, area: LargeObjectStorageArea, kind: int, memory: MemoryBudget, streaming_threshold: int) -> None:
-        super().__init__(area.names.take(), memory, streaming_threshold)
+        super().__init__(area.names.take(), area.names, memory, streaming_threshold)
         self.kind = kind
         self._area = area
         self._is_streamed = False
@@ -150,42 +151,24 @@ class IncomingObject(Spool):
     def keep(self) -> None:
         """A row names the object."""
         self.forget()
-        self._area.names.settled(self.uuid)
+        super().keep()
 
     def leave(self) -> None:
         """Somebody will find out whether a row names the object."""
         self.forget()
-        self._area.names.doubtful(self.uuid)
+        super().leave()
 
     def discard(self) -> None:
         """Forget the bytes, and remove the object if one was streamed."""
         self.forget()
-        if not self._is_streamed or self._area.remove_all([self.uuid]):
-            self._area.names.settled(self.uuid)
-        else:
-            self._area.names.doubtful(self.uuid)
+        self._discarded(is_gone=not self._is_streamed or bool(self._area.remove_all([self.uuid])))
 
 
-class _ObjectReader(io.RawIOBase):
+class _ObjectReader(PiecewiseReader):
     def __init__(self, area: LargeObjectStorageArea, uuid: str, size: int) -> None:
+        super().__init__(size)
         self._area = area
         self._uuid = uuid
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(start + offset, 0)
-        return self._position
 
     def readinto(self, buffer: object) -> int:
         target = memoryview(buffer)  # type: ignore[arg-type]

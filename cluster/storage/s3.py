@@ -23,6 +23,7 @@ from cluster.storage.area import DICOM, IncomingAttachment
 from cluster.storage.health import Health
 from cluster.storage.memory_budget import MemoryBudget
 from cluster.storage.names import Names
+from cluster.storage.piecewise import PiecewiseReader
 from cluster.storage.s3_bucket import Bucket
 from cluster.storage.s3_keys import Keys
 from cluster.storage.spool import Spool
@@ -141,7 +142,7 @@ class IncomingS3Object(Spool):
     def __init__(
         self, area: S3StorageArea, uuid: str, kind: int, memory: MemoryBudget, streaming_threshold: int
     ) -> None:
-        super().__init__(uuid, memory, streaming_threshold)
+        super().__init__(uuid, area.names, memory, streaming_threshold)
         self._area = area
         self._key = area.keys.of(uuid, kind)
         self._may_be_there = False
@@ -158,45 +159,19 @@ class IncomingS3Object(Spool):
         self._area.store(self._key, self.content() if self.is_in_memory else self.stream(), self.size)
         self.forget()
 
-    def keep(self) -> None:
-        """A row names the object."""
-        self._area.names.settled(self.uuid)
-
-    def leave(self) -> None:
-        """Somebody will find out whether a row names the object."""
-        self._area.names.doubtful(self.uuid)
-
     def discard(self) -> None:
         """Forget the bytes, and delete the object if there may be one."""
         self.forget()
-        if not self._may_be_there or self._area.remove_all([self.uuid]):
-            self._area.names.settled(self.uuid)
-        else:
-            self._area.names.doubtful(self.uuid)
+        self._discarded(is_gone=not self._may_be_there or bool(self._area.remove_all([self.uuid])))
 
 
-class _ObjectReader(io.RawIOBase):
+class _ObjectReader(PiecewiseReader):
     def __init__(self, bucket: Bucket, key: str, size: int, piece: bytes) -> None:
+        super().__init__(size)
         self._bucket = bucket
         self._key = key
-        self._size = size
-        self._position = 0
         self._piece = piece
         self._start = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(start + offset, 0)
-        return self._position
 
     def readinto(self, buffer: object) -> int:
         target = memoryview(buffer)  # type: ignore[arg-type]
