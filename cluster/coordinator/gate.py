@@ -15,11 +15,11 @@ import psycopg
 import tenacity
 from psycopg.rows import TupleRow
 
-from cluster import telemetry
 from cluster.config import Settings
 from cluster.coordinator.back_filler import BackFiller
 from cluster.coordinator.membership import Membership
 from cluster.coordinator.pulse import tell_metrics
+from cluster.coordinator.readiness import Readiness
 from cluster.coordinator.state import Action, decide
 from cluster.coordinator.upgrader import upgrade
 from cluster.database.advisory_lock import INDEX_KEY, SETUP_KEY, STORAGE_KEY, hold_advisory_lock, try_advisory_lock
@@ -51,7 +51,7 @@ _WAITED_FOR = (Transient, StorageFull)
 and an upgrade goes on where it ended."""
 
 
-class Gate:
+class Gate(Readiness):
     """Whether this process may receive; readable from any thread."""
 
     def __init__(
@@ -68,36 +68,18 @@ class Gate:
             on_change: is told whether this process is ready, each time that changes; must not block.
             also: why this process can receive nothing, besides the database; likewise.
         """
+        super().__init__(on_change)
         self._settings = settings
         self._membership = Membership(
             settings.cluster.node_name, [role], settings.postgresql.connection_retry_interval_seconds
         )
-        self._on_change = on_change
         self._also = also
         self._serves = role != "client"
-        self._reason: str | None = "starting"
-        self._stopped = threading.Event()
         self._changing = threading.Lock()
-        self._has_been_ready = False
         self._refusals = 0
         self._lost_since: float | None = None
         self._session: psycopg.Connection | None = None
         self._back_filler = BackFiller(settings, self._stopped)
-
-    @property
-    def reason(self) -> str | None:
-        """Why this process is not ready; None when it is."""
-        return self._reason
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether instances may be received now."""
-        return self._reason is None
-
-    @property
-    def has_been_ready(self) -> bool:
-        """Whether start-up is over: this process was ready once."""
-        return self._has_been_ready
 
     def stop(self) -> None:
         """Turn not ready for good (draining), and end `wait_until_ready` and `keep_watch`."""
@@ -296,12 +278,6 @@ class Gate:
             elif _topic(reason) != _topic(self._reason or ""):
                 _LOG.warning("not ready: %s", reason)
             self._tell_world(reason)
-
-    def _tell_world(self, reason: str | None) -> None:
-        self._reason = reason
-        self._has_been_ready = self._has_been_ready or reason is None
-        telemetry.ready.set(reason is None)
-        self._on_change(reason is None)
 
 
 def _topic(reason: str) -> str:

@@ -10,12 +10,11 @@ import fcntl
 import logging
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster import telemetry
 from cluster.config import Settings
+from cluster.coordinator.readiness import Readiness
 from cluster.database.sqlite_connection import FILE_NAME, connect, translate_sqlite
 from cluster.errors import DatabaseRefused, LockNotAvailable, StorageFailed
 from cluster.schema.sqlite import install_sqlite
@@ -26,37 +25,19 @@ LOCK_FILE_NAME = "index.lock"
 """Stays there, empty; only the lock on it means anything."""
 
 
-class LoneGate:
+class LoneGate(Readiness):
     """Whether this process may receive; readable from any thread. What `Gate` is for PostgreSQL."""
 
     def __init__(self, settings: Settings, *, on_change: Callable[[bool], None] = lambda is_ready: None) -> None:
+        super().__init__(on_change)
         self._settings = settings
-        self._on_change = on_change
-        self._reason: str | None = "starting"
-        self._has_been_ready = False
-        self._stopped = threading.Event()
         self._lock: int | None = None
         self._session: sqlite3.Connection | None = None
-
-    @property
-    def reason(self) -> str | None:
-        """Why this process is not ready; None when it is."""
-        return self._reason
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether instances may be received now."""
-        return self._reason is None
-
-    @property
-    def has_been_ready(self) -> bool:
-        """Whether start-up is over."""
-        return self._has_been_ready
 
     def stop(self) -> None:
         """Turn not ready for good (draining)."""
         self._stopped.set()
-        self._set("draining")
+        self._tell_world("draining")
 
     def wait_until_ready(self) -> bool:
         """Take the index and install what is missing in it; False if `stop` came first.
@@ -74,7 +55,7 @@ class LoneGate:
         for step in steps:
             _LOG.info("schema: %s", step)
         if not self._stopped.is_set():
-            self._set(None)
+            self._tell_world(None)
         return not self._stopped.is_set()
 
     def keep_watch(self) -> None:
@@ -89,12 +70,6 @@ class LoneGate:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def _set(self, reason: str | None) -> None:
-        self._reason = reason
-        self._has_been_ready = self._has_been_ready or reason is None
-        telemetry.ready.set(reason is None)
-        self._on_change(reason is None)
 
 
 def lock_index(index_directory: Path) -> int:
