@@ -2,8 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import psycopg
 from benchmarks.archives import Archive, copy, prepare
 from benchmarks.figures import Display
 from benchmarks.ingest.cpu import metered
+from benchmarks.ingest.system import opened
 from benchmarks.limits.instances import rows_by_turns
 from benchmarks.upgrade.child_counts import fill_alone
 from benchmarks.upgrade.process import configuration, upgrade
-from cluster.config import load_settings
-from cluster.database import Database, queries
+from cluster.database import queries
 from cluster.index.store_instances import store_instances
 from workers.local.postgresql import LocalPostgreSQL
 
@@ -64,7 +63,7 @@ def _store(server: LocalPostgreSQL, uri: str, added: int, seed: int) -> tuple[fl
     """Bytes of WAL and milliseconds of PostgreSQL's CPU for one instance, and the median seconds of a batch."""
     assert server.pid is not None
     warm, rows = rows_by_turns(_BATCH * 4, seed), rows_by_turns(added, seed + 1)
-    with _database(uri) as database, psycopg.connect(uri, autocommit=True) as beside:
+    with opened(uri) as database, psycopg.connect(uri, autocommit=True) as beside:
         for start in range(0, len(warm), _BATCH):
             store_instances(database, "Never", warm[start : start + _BATCH])
         beside.execute(_SQL["checkpoint"])
@@ -82,14 +81,3 @@ def _store(server: LocalPostgreSQL, uri: str, added: int, seed: int) -> tuple[fl
 def _wal(connection: psycopg.Connection) -> float:
     [position] = connection.execute(_WAL).fetchone()  # type: ignore[misc]
     return float(position)
-
-
-@contextmanager
-def _database(uri: str) -> Iterator[Database]:
-    settings = load_settings([], environ={}, overrides={"PostgreSQL": {"EnableIndex": True, "ConnectionUri": uri}})
-    database = Database(settings.postgresql)
-    database.open()
-    try:
-        yield database
-    finally:
-        database.close()

@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from cluster.config import load_settings
+from cluster.database import Database
 from workers.local.postgresql import LocalPostgreSQL
 from workers.local.processes import ManagedProcess
 
@@ -64,6 +66,18 @@ def new_database(server: LocalPostgreSQL) -> Iterator[str]:
     finally:
         with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def opened(uri: str) -> Iterator[Database]:
+    """The index in that database as a node of ours uses it."""
+    settings = load_settings([], environ={}, overrides={"PostgreSQL": {"EnableIndex": True, "ConnectionUri": uri}})
+    database = Database(settings.postgresql)
+    database.open()
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def settle(server: LocalPostgreSQL) -> None:

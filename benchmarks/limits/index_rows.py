@@ -7,15 +7,15 @@ durable. COPY gets the rows ready made, as text, and brings them in one transact
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
 import psycopg
 
 from benchmarks.figures import Part
+from benchmarks.ingest.system import opened
 from benchmarks.limits.instances import SENDERS, rows_by_turns
 from cluster.config import load_settings
 from cluster.database import Database, queries
@@ -51,7 +51,7 @@ def index_rows(server: LocalPostgreSQL, instances: int, rounds: int, tell: Tell)
         server.create_database(name)
         install_database(server.uri(name))
     seed = 0
-    with _database(server.uri(_OURS)) as database, psycopg.connect(server.uri(_COPIED)) as copied:
+    with opened(server.uri(_OURS)) as database, psycopg.connect(server.uri(_COPIED)) as copied:
         with psycopg.connect(server.uri(_OURS), autocommit=True) as beside:
             for number in range(-1, rounds):
                 for size, connections in variants:
@@ -165,17 +165,6 @@ def _part(
         }
     part.details["one_batch_explained_per_instance"] = plan
     return part
-
-
-@contextmanager
-def _database(uri: str) -> Iterator[Database]:
-    settings = load_settings([], environ={}, overrides={"PostgreSQL": {"EnableIndex": True, "ConnectionUri": uri}})
-    database = Database(settings.postgresql)
-    database.open()
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def _row(connection: psycopg.Connection, statement: LiteralString) -> Sequence[Any]:

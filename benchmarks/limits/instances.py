@@ -5,22 +5,16 @@ import uuid
 from io import BytesIO
 
 from cluster.dicom.header import read_part10
-from cluster.dicom.part10 import file_meta_information
 from cluster.index.attached_files import AttachedBytes
 from cluster.index.store_instances import InstanceRows
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
 from workers.load.plan import Portion, instances_of
 from workers.load.synthetic import SyntheticInstance
+from workers.load.transports import part10
 
 SENDERS = 16
 _ORIGIN = Origin("DicomProtocol", "BENCHMARK", "127.0.0.1", "ORTHANC")
-
-
-def part10(instance: SyntheticInstance) -> bytes:
-    """The file of an instance."""
-    meta = file_meta_information(instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
-    return meta + instance.data_set
 
 
 def rows_by_turns(count: int, seed: int, senders: int = SENDERS) -> list[InstanceRows]:

@@ -1,31 +1,22 @@
 """One HTML page of a run: numbers, rate, where the latency was, and what the servers said of themselves meanwhile."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from math import floor, log10
 from typing import Any
 
+from workers.html import HEIGHT, WIDTH, Point, document, lines, per_second
 from workers.load.ledger import Ledger
 
-_WIDTH, _HEIGHT = 1000, 180
 _COLUMNS, _PER_DECADE = 120, 6
 _MOST_METRICS = 40
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; color: #1c1c1c }
-table { border-collapse: collapse } td, th { text-align: left; padding: .2rem .9rem .2rem 0; vertical-align: top }
-.no { color: #b00020; font-weight: 600 } .yes { color: #0b6e4f } svg { width: 100%; background: #f6f6f6 }
-.small { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .8rem }
-figure { margin: 0 } figcaption, small { color: #555; font-size: 85%; overflow-wrap: anywhere }
-"""
-
-Point = tuple[float, float]
 
 
 def page(result: Mapping[str, Any], ledger: Ledger, title: str) -> str:
     """The page for the JSON form of a result and the ledger it came from."""
-    return _document(title, _body(result, ledger))
+    return document(title, _body(result, ledger))
 
 
 def comparison(runs: Sequence[tuple[str, Mapping[str, Any], Ledger]], title: str) -> str:
@@ -44,12 +35,7 @@ def comparison(runs: Sequence[tuple[str, Mapping[str, Any], Ledger]], title: str
     parts = [f"<table><tr><th></th>{heads}</tr>{table}</table>"]
     for name, result, ledger in runs:
         parts += [f"<h1>{escape(name)}</h1>", *_body(result, ledger)]
-    return _document(title, parts)
-
-
-def _document(title: str, body: Iterable[str]) -> str:
-    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-    return "\n".join([f"{head}<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>", *body, "</body></html>"])
+    return document(title, parts)
 
 
 def _body(result: Mapping[str, Any], ledger: Ledger) -> list[str]:
@@ -58,7 +44,7 @@ def _body(result: Mapping[str, Any], ledger: Ledger) -> list[str]:
     return [
         _verdict(result),
         "<h2>Acknowledged instances per second</h2>",
-        _lines([_per_second(at - began for at, _ in deliveries)], "/s"),
+        lines([per_second(at - began for at, _ in deliveries)], "/s"),
         "<h2>Latency</h2>",
         _heat_map([(at - began, latency) for at, latency in deliveries]),
         *_failures(result),
@@ -86,29 +72,6 @@ def _verdict(result: Mapping[str, Any]) -> str:
     return f"{verdict}{findings}<table>{table}</table>"
 
 
-def _per_second(times: Iterable[float]) -> list[Point]:
-    counts = Counter(floor(at) for at in times)
-    end = max(counts, default=0) + 1
-    step = max(1, -(-end // _WIDTH))
-    return [(begin, sum(counts[begin + each] for each in range(step)) / step) for begin in range(0, end, step)]
-
-
-def _lines(series: Sequence[Sequence[Point]], unit: str, height: int = _HEIGHT) -> str:
-    """Lines over time, each from 0 to the highest value of all."""
-    end = max((at for line in series for at, _ in line), default=0.0) or 1.0
-    highest = max((value for line in series for _, value in line), default=0.0) or 1.0
-    drawn = "".join(
-        '<polyline fill="none" stroke="#0b6e4f" stroke-width="1.5" points="{}"/>'.format(
-            " ".join(f"{at * _WIDTH / end:.1f},{height - value * (height - 4) / highest:.1f}" for at, value in line)
-        )
-        for line in series
-    )
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" preserveAspectRatio="none" role="img">{drawn}</svg>'
-        f"<small>0 to {highest:,.4g}{unit}, 0 to {end:,.0f} s</small>"
-    )
-
-
 def _heat_map(points: Sequence[Point]) -> str:
     """How many had which latency when; latencies on a logarithmic scale."""
     if not points:
@@ -120,7 +83,7 @@ def _heat_map(points: Sequence[Point]) -> str:
     )
     rows = [row for _, row in cells]
     lowest, highest = min(rows), max(rows)
-    width, height = _WIDTH / _COLUMNS, _HEIGHT / (highest - lowest + 1)
+    width, height = WIDTH / _COLUMNS, HEIGHT / (highest - lowest + 1)
     most = max(cells.values())
     drawn = "".join(
         f'<rect x="{column * width:.1f}" y="{(highest - row) * height:.1f}" width="{width:.1f}" height="{height:.1f}"'
@@ -129,7 +92,7 @@ def _heat_map(points: Sequence[Point]) -> str:
     )
     shown = [f"{1000 * 10 ** (each / _PER_DECADE):,.3g}" for each in (lowest, highest + 1)]
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img">{drawn}</svg>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img">{drawn}</svg>'
         f"<small>{shown[0]} to {shown[1]} ms (logarithmic), 0 to {end:,.0f} s; the darker, the more instances</small>"
     )
 
@@ -158,7 +121,7 @@ def _metrics(measured: Mapping[tuple[str, str], Sequence[Point]], began: float) 
     for (url, name), line in list(measured.items())[:_MOST_METRICS]:
         times = [(at - began, value) for at, value in line]
         is_counter = name.endswith(("_total", "_count", "_sum"))
-        drawn = _lines([_rates(times) if is_counter else times], "/s" if is_counter else "", 120)
+        drawn = lines([_rates(times) if is_counter else times], "/s" if is_counter else "", 120)
         yield f"<figure><figcaption>{escape(name)} <small>{escape(url)}</small></figcaption>{drawn}</figure>"
     yield "</div>"
 

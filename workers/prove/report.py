@@ -12,17 +12,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from workers.html import document as page_of
+from workers.html import lines, per_second
 from workers.prove.checker import RULES, Verdict
 from workers.prove.history import History
 from workers.prove.run import ProveOptions
 
-_WIDTH, _HEIGHT = 1000, 160
 _FAULTS_SHOWN = 300
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; color: #1c1c1c }
-table { border-collapse: collapse } td, th { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top }
-.no { color: #b00020; font-weight: 600 } .yes { color: #0b6e4f } svg { width: 100%; background: #f6f6f6 }
-"""
 
 
 def as_json(options: ProveOptions, verdict: Verdict, seconds: float) -> dict[str, Any]:
@@ -64,13 +60,11 @@ def print_verdict(document: Mapping[str, Any], console: Console) -> None:
 def write_report(folder: Path, document: Mapping[str, Any], history: History) -> None:
     """``verdict.json`` and ``verdict.html`` in `folder`."""
     (folder / "verdict.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    (folder / "verdict.html").write_text("\n".join(_page(document, history)), "utf-8")
+    title = "Nothing was lost, nothing was doubled" if document["passed"] else "Promises were broken"
+    (folder / "verdict.html").write_text(page_of(title, _page(document, history)), "utf-8")
 
 
 def _page(document: Mapping[str, Any], history: History) -> Iterator[str]:
-    title = "Nothing was lost, nothing was doubled" if document["passed"] else "Promises were broken"
-    yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    yield f"</head><body><h1>{title}</h1>"
     yield (
         f"<p>{document['nodes']} nodes, {document['writers']} writers, {document['seconds']} s. Repeat it: <code>"
         f"orthanc-cluster prove --seed {document['seed']} --seconds {document['seconds']:.0f}</code></p>"
@@ -79,7 +73,7 @@ def _page(document: Mapping[str, Any], history: History) -> Iterator[str]:
     for rule, number in document["rules"].items():
         yield f"<tr><td>{escape(rule)}</td><td>{_kept(number)}</td></tr>"
     yield "</table><h2>Acknowledged instances per second; a line where a fault began</h2>"
-    yield _plot(history)
+    yield lines([per_second(history.acknowledged_at())], "/s", marks=[began for began, *_ in history.faults()])
     yield "<h2>What was done</h2><table>"
     for name, number in document["looked_at"].items():
         yield f"<tr><td>{escape(name)}</td><td>{number:,}</td></tr>"
@@ -93,25 +87,8 @@ def _page(document: Mapping[str, Any], history: History) -> Iterator[str]:
     yield f"<h2>Faults</h2><details><summary>{shown}</summary><table>"
     for began, ended, name, detail in faults[:_FAULTS_SHOWN]:
         yield f"<tr><td>{began:.1f} to {ended:.1f} s</td><td>{escape(name)}</td><td>{escape(detail)}</td></tr>"
-    yield "</table></details></body></html>"
+    yield "</table></details>"
 
 
 def _kept(number: int) -> str:
     return f'<span class="no">broken {number:,} times</span>' if number else '<span class="yes">kept</span>'
-
-
-def _plot(history: History) -> str:
-    rates = dict(history.acknowledged_per_second())
-    end = max(rates, default=0) + 1
-    highest = max(rates.values(), default=1)
-    step = max(1, -(-end // 500))
-    points = []
-    for begin in range(0, end, step):
-        rate = sum(rates.get(second, 0) for second in range(begin, begin + step)) / step
-        points.append(f"{begin * _WIDTH / end:.1f},{_HEIGHT - rate * _HEIGHT / highest:.1f}")
-    marks = "".join(f"M{began * _WIDTH / end:.1f} 0V{_HEIGHT}" for began, *_ in history.faults())
-    lines = f'<path d="{marks}" stroke="#b00020" stroke-width=".6" opacity=".35"/>'
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{lines}<polyline fill="none" stroke="#0b6e4f"'
-        f' stroke-width="1.5" points="{" ".join(points)}"/></svg><p><small>0 to {highest}/s, 0 to {end} s</small></p>'
-    )

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyorthanc
 import pytest
+from orthanc_api_client import OrthancApiClient
 from prometheus_client import generate_latest
 
 from cluster.config import Settings
@@ -78,3 +80,19 @@ def open_door(index_uri: str, storage_directory: Path) -> Iterator[OpenDoor]:
 def door(open_door: OpenDoor) -> Door:
     """A server with the default options."""
     return open_door()
+
+
+@pytest.fixture
+def client(door: Door) -> Iterator[OrthancApiClient]:
+    """orthanc-api-client."""
+    client = OrthancApiClient(f"http://127.0.0.1:{door.server.port}")
+    client._http_session.trust_env = False
+    yield client
+    client._http_session.close()
+
+
+@pytest.fixture
+def orthanc(door: Door) -> Iterator[pyorthanc.Orthanc]:
+    """pyorthanc."""
+    with pyorthanc.Orthanc(f"http://127.0.0.1:{door.server.port}", trust_env=False) as client:
+        yield client

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +37,6 @@ def stored(door: Door, index_uri: str) -> list[dict[str, Any]]:
             (answers[0]["ParentStudy"],),
         )
     return answers
-
-
-@pytest.fixture
-def client(door: Door) -> Iterator[OrthancApiClient]:
-    """orthanc-api-client."""
-    client = OrthancApiClient(f"http://127.0.0.1:{door.server.port}")
-    client._http_session.trust_env = False
-    yield client
-    client._http_session.close()
-
-
-@pytest.fixture
-def orthanc(door: Door) -> Iterator[pyorthanc.Orthanc]:
-    """pyorthanc."""
-    with pyorthanc.Orthanc(f"http://127.0.0.1:{door.server.port}", trust_env=False) as client:
-        yield client
 
 
 def test_orthanc_api_client_reads(client: OrthancApiClient, stored: list[dict[str, Any]], tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The clients that people use write through our nodes unchanged: pyorthanc and orthanc-api-client."""
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +20,6 @@ def door(open_door: OpenDoor) -> Door:
     return open_door(
         UserMetadata={"Opinion": 1042}, UserContentType={"report": [1050, "text/plain"]}, CheckRevisions=True
     )
-
-
-@pytest.fixture
-def client(door: Door) -> Iterator[OrthancApiClient]:
-    """orthanc-api-client."""
-    client = OrthancApiClient(f"http://127.0.0.1:{door.server.port}")
-    client._http_session.trust_env = False
-    yield client
-    client._http_session.close()
-
-
-@pytest.fixture
-def orthanc(door: Door) -> Iterator[pyorthanc.Orthanc]:
-    """pyorthanc."""
-    with pyorthanc.Orthanc(f"http://127.0.0.1:{door.server.port}", trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture

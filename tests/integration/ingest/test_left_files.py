@@ -22,19 +22,6 @@ AT_ONCE = Patience(silence=0, forget=3600, age=0, transactions=0.2)
 LAST_LOOK = Patience(silence=0, forget=0, age=0, transactions=0.2)
 
 
-@pytest.fixture
-def connection(database_uri):
-    with psycopg.connect(database_uri, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def intake(database_uri, storage_directory):
-    intake = open_intake(settings_for(database_uri, storage_directory))
-    yield intake
-    intake.close()
-
-
 class Unwalkable(FilesystemStorageArea):
     """Counts which files were asked for, and can do nothing else."""
 

@@ -32,19 +32,6 @@ OLD = 7200
 CONDEMNED = "SELECT count(*) FROM cluster.removed_attachments"
 
 
-@pytest.fixture
-def connection(database_uri):
-    with psycopg.connect(database_uri, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def intake(database_uri, storage_directory):
-    intake = open_intake(settings_for(database_uri, storage_directory))
-    yield intake
-    intake.close()
-
-
 def store(intake, number: int) -> str:
     with intake.receive(ORIGIN) as reception:
         reception.write(make_file(SOPInstanceUID=f"2.25.7.{number}", InstanceNumber=number))

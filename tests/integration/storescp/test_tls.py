@@ -138,6 +138,16 @@ def test_certificates_of_senders_can_be_done_without(
             assert association.echo() == 0
 
 
+def assert_enters(scp: StoreScp, context: ssl.SSLContext, enters: bool) -> None:
+    """Whether a sender of that context is let in."""
+    if enters:
+        with associate(scp, tls=context) as association:
+            assert association.echo() == 0
+    else:
+        with pytest.raises(ConnectionLost, match="TLS handshake failed"):
+            associate(scp, tls=context)
+
+
 @pytest.mark.parametrize(("minimum", "enters"), [(0, True), (4, True), (5, False)])
 def test_minimum_protocol_version(
     start_scp: StartScp,
@@ -151,12 +161,7 @@ def test_minimum_protocol_version(
     context = authority.client(modality)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
 
-    if enters:
-        with associate(scp, tls=context) as association:
-            assert association.echo() == 0
-    else:
-        with pytest.raises(ConnectionLost, match="TLS handshake failed"):
-            associate(scp, tls=context)
+    assert_enters(scp, context, enters)
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
@@ -176,12 +181,7 @@ def test_tls_1_1_needs_to_be_allowed(
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
 
-    if enters:
-        with associate(scp, tls=context) as association:
-            assert association.echo() == 0
-    else:
-        with pytest.raises(ConnectionLost, match="TLS handshake failed"):
-            associate(scp, tls=context)
+    assert_enters(scp, context, enters)
 
 
 def test_only_the_ciphers_of_the_list(
