@@ -14,8 +14,11 @@ from cluster.database.connection import connect, connection_string, require_answ
 from tests.faults.test_database_outage import proxy, readiness  # noqa: F401 - the fixture
 from tests.support.dicom import make_file
 from tests.support.nodes import NodeProcess
+from tests.support.proxy import may_go_dark
 from tests.support.settings import settings_for
 from workers.local.children import wait_until
+
+drops_packets = pytest.mark.skipif(not may_go_dark(), reason="the kernel keeps packet filters for root")
 
 INSERT = "INSERT INTO GlobalProperties (property, value) VALUES (4711, 'x')"
 
@@ -49,6 +52,7 @@ def test_what_the_operator_says_wins(database_uri):
     assert (found["connect_timeout"], found["keepalives_idle"]) == ("60", "600")
 
 
+@drops_packets
 def test_packets_that_are_dropped_are_only_a_delay(proxy, open_database):  # noqa: F811 - the fixture
     database = open_database("?tcp_user_timeout=1000")
     proxy.go_dark()
@@ -57,6 +61,7 @@ def test_packets_that_are_dropped_are_only_a_delay(proxy, open_database):  # noq
     assert 0.9 < time.monotonic() - started < 10
 
 
+@drops_packets
 def test_an_idle_connection_that_is_dropped_is_noticed_before_it_is_needed(proxy):  # noqa: F811 - the fixture
     uri = f"{proxy.uri}?keepalives_idle=1&keepalives_interval=1&keepalives_count=1&tcp_user_timeout=1000"
     with connect(settings_for(uri).postgresql) as connection:
@@ -82,6 +87,7 @@ def test_a_proxy_that_swallows_is_noticed_after_a_pause(proxy, open_database, mo
     assert time.monotonic() - started < 10
 
 
+@drops_packets
 def test_a_node_behind_a_black_hole_turns_not_ready_and_comes_back(tmp_path, proxy, storage_directory):  # noqa: F811
     options = {"EnableIndex": True, "ConnectionUri": proxy.uri, "ConnectionRetryInterval": 1}
     cluster = {"TransactionTimeBudgetSeconds": 9}

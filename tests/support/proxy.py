@@ -20,6 +20,16 @@ def _hear_nothing(listener: socket.socket) -> None:
     listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(program)))
 
 
+def may_go_dark() -> bool:
+    """Whether the kernel lets this user attach packet filters: some keep them for root."""
+    with socket.socket() as probe:
+        try:
+            _hear_nothing(probe)
+        except PermissionError:
+            return False
+    return True
+
+
 @dataclass(frozen=True)
 class _Fault:
     """What happens to a client that has sent `request`, and before it, in one piece, all of `once_sent`."""
