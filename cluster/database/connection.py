@@ -28,6 +28,8 @@ TCP_KEEP_ALIVE = {
 }
 ANSWER_SECONDS = 3.0
 """How long an idle connection may take to say that it is still there."""
+SET_UP_SECONDS = 5.0
+"""How long a new connection may take to answer its first question, as long as libpq may take to make it."""
 
 _BEHIND_A_POOLER = (
     "Cluster.DirectConnectionUri: needed, as PostgreSQL is reached through a pooler that gives each transaction "
@@ -71,14 +73,31 @@ def connect(settings: PostgreSQLSettings) -> psycopg.Connection:
 def require_answer(connection: psycopg.Connection[Any], seconds: float = ANSWER_SECONDS) -> None:
     """Ask an idle connection for a sign of life, and close it if there is none.
 
-    Without that a statement would wait as long as TCP does, and for ever where a proxy between swallows everything.
+    Raises:
+        psycopg.OperationalError: as `first_row`.
+    """
+    first_row(connection, b"", seconds)
+
+
+def first_row(connection: psycopg.Connection[Any], statement: bytes, seconds: float) -> list[bytes | None]:
+    """The values of the first row of a statement as PostgreSQL writes them; empty if it has none.
+
+    For questions that must not take for ever: psycopg would wait for the answer as long as TCP does, and for ever where
+    a proxy between swallows everything.
 
     Raises:
-        psycopg.OperationalError: it was closed by the other end, or did not answer in time.
+        psycopg.OperationalError: it was closed by the other end, was refused, or did not answer in time; it is closed.
     """
     try:
-        if not _answers(connection.pgconn, time.monotonic() + seconds):
+        results = _answers(connection.pgconn, statement, time.monotonic() + seconds)
+        if results is None:
             raise psycopg.OperationalError(f"the server did not answer for {seconds:g} s")
+        for result in results:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise psycopg.OperationalError(result.error_message.decode(errors="replace").strip())
+            if result.ntuples:
+                return [result.get_value(0, column) for column in range(result.nfields)]
+        return []
     except psycopg.OperationalError:
         connection.close()
         raise
@@ -100,20 +119,20 @@ def notice_end(connection: psycopg.Connection[Any]) -> None:
         pgconn.consume_input()
 
 
-def _answers(pgconn: pq.abc.PGconn, deadline: float) -> bool:
-    pgconn.send_query(b"")
-    while pgconn.flush() or pgconn.is_busy():
-        if not _readable(pgconn.socket, deadline - time.monotonic()):
-            return False
-        pgconn.consume_input()
-    while (result := pgconn.get_result()) is not None:
-        result.clear()
-        # The end of the answer may still be on its way.
-        while pgconn.is_busy():
+def _answers(pgconn: pq.abc.PGconn, statement: bytes, deadline: float) -> list[pq.abc.PGresult] | None:
+    """All results of a statement; None if they have not come in time."""
+    results: list[pq.abc.PGresult] = []
+    pgconn.send_query(statement)
+    while True:
+        # Before the first result, and before the end of the answer, which may still be on its way.
+        while pgconn.flush() or pgconn.is_busy():
             if not _readable(pgconn.socket, deadline - time.monotonic()):
-                return False
+                return None
             pgconn.consume_input()
-    return True
+        result = pgconn.get_result()
+        if result is None:
+            return results
+        results.append(result)
 
 
 def _readable(file: int, seconds: float) -> bool:
@@ -134,8 +153,8 @@ def _shares_server(first: psycopg.Connection[Any], string: str) -> bool:
 
 
 def _server_process(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    return int(row[0]) if row else 0
+    (process,) = first_row(connection, b"SELECT pg_backend_pid()", SET_UP_SECONDS)
+    return int(process or 0)
 
 
 def _log_warning(diagnostic: psycopg.errors.Diagnostic) -> None:

@@ -16,8 +16,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from cluster import telemetry
 from cluster.config import PostgreSQLSettings
 from cluster.database.connection import (
+    SET_UP_SECONDS,
     connection_options,
     connection_string,
+    first_row,
     notice_end,
     require_answer,
 )
@@ -25,6 +27,10 @@ from cluster.database.outage import Outage
 
 _MAX_IDLE_SECONDS = 60
 _MAX_LIFETIME_SECONDS = 3600
+_DEFAULTS = (
+    b"SELECT CASE current_setting('default_transaction_read_only') WHEN 'off'"
+    b" THEN current_setting('default_transaction_isolation') ELSE '' END, pg_backend_pid()"
+)
 _ASK_AFTER_SECONDS = 10.0
 """A connection that was idle for longer is asked whether it is still there: firewalls and proxies forget idle ones."""
 
@@ -41,12 +47,10 @@ class PooledConnection(psycopg.Connection):
 
 
 def _look_at_defaults(connection: PooledConnection) -> None:
-    row = connection.execute(
-        "SELECT CASE current_setting('default_transaction_read_only') WHEN 'off'"
-        " THEN current_setting('default_transaction_isolation') ELSE '' END, pg_backend_pid()"
-    ).fetchone()
+    isolation, process = first_row(connection, _DEFAULTS, SET_UP_SECONDS)
     # Another process id than that of the handshake: a pooler is between.
-    connection.default_isolation = row[0] if row and row[1] == connection.info.backend_pid else ""
+    is_direct = int(process or 0) == connection.info.backend_pid
+    connection.default_isolation = (isolation or b"").decode() if is_direct else ""
     connection.used_at = time.monotonic()
 
 

@@ -76,6 +76,18 @@ def _readable(connection):
     return bool(select.select([connection.fileno()], [], [], 0)[0])
 
 
+def test_a_new_connection_that_is_swallowed_before_its_first_answer_is_given_up(proxy, monkeypatch):  # noqa: F811
+    """One thread makes all connections of a pool: waiting for this one it would never make another."""
+    monkeypatch.setattr(pool, "SET_UP_SECONDS", 0.5)
+    with pool.PooledConnection.connect(proxy.uri, autocommit=True) as connection:
+        proxy.swallow()
+        started = time.monotonic()
+        with pytest.raises(psycopg.OperationalError, match=r"did not answer for 0\.5 s"):
+            pool._look_at_defaults(connection)
+        assert time.monotonic() - started < 5
+        assert connection.closed
+
+
 def test_a_proxy_that_swallows_is_noticed_after_a_pause(proxy, open_database, monkeypatch):  # noqa: F811
     # TCP cannot help here: the proxy's kernel acknowledges everything.
     monkeypatch.setattr(pool, "_ASK_AFTER_SECONDS", 0.0)
