@@ -9,7 +9,8 @@ from prometheus_client import Counter, Gauge, Histogram
 _PREFIX = "orthanc_cluster_"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-# The way of an instance
+# The way of an instance. Phases: receive, parse, wait (for a batch), bytes (durable), rows (written by the index),
+# commit (made durable there, with the way there and back), answer.
 received_bytes = Counter(_PREFIX + "received_bytes", "Bytes of instances received", ["door"])
 instances = Counter(_PREFIX + "instances", "Instances answered, by outcome", ["door", "outcome"])
 phase_seconds = Histogram(

@@ -41,6 +41,8 @@ class StoreResult:
     """Public id of the instance → ``Success`` or ``AlreadyStored``."""
     removed: Sequence[str]
     """UUIDs of attachments that lost their row to overwriting; their files may go now."""
+    seconds: float = 0.0
+    """How long the index took for the rows, without the commit and the way there and back."""
 
 
 def store_instances(
@@ -69,12 +71,13 @@ def store_instances(
     outcomes: dict[str, str] = {}
     removed: list[str] = []
     statement = _SQL[name_of_call]
-    for outcome, name in database.call(name_of_call, statement, values, beside, turns=limits.turns):
+    rows = database.call(name_of_call, statement, values, beside, turns=limits.turns)
+    for outcome, name, _ in rows:
         if outcome == "Removed":
             removed.append(name)
         else:
             outcomes[name] = outcome
-    return StoreResult(outcomes, removed)
+    return StoreResult(outcomes, removed, seconds=rows[-1][2] if rows else 0.0)
 
 
 @dataclass(slots=True)

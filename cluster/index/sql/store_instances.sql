@@ -1,7 +1,8 @@
 -- store_instances --
--- Everything that a batch of instances changes in the index; see schema/sql/cluster_store_instances.sql.
+-- Everything that a batch of instances changes in the index; see schema/sql/cluster_store_instances.sql. The function has
+-- ended when its first row comes out, so each row says how long it took, and what is left of a round trip is the commit.
 -- Locks: Resources rows by level and public id, Metadata rows by internal id, then the change lock until commit.
-SELECT outcome, name
+SELECT outcome, name, extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS seconds
   FROM cluster.store_instances(
            %(overwrite)s::text,
            %(resource_levels)s::integer[], %(resource_public_ids)s::text[], %(resource_parents)s::integer[],
@@ -18,7 +19,7 @@ SELECT outcome, name
 -- store_within_limits --
 -- The same where the archive has limits, which may take old patients away; see schema/sql/cluster_recycling.sql.
 -- Locks: an advisory lock, patients that are recycled, then as store_instances, until commit.
-SELECT outcome, name
+SELECT outcome, name, extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS seconds
   FROM cluster.store_within_limits(
            %(maximum_size)s::bigint, %(maximum_patients)s::bigint, %(recycles)s::boolean, %(overwrite)s::text,
            %(resource_levels)s::integer[], %(resource_public_ids)s::text[], %(resource_parents)s::integer[],

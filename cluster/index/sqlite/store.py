@@ -4,6 +4,7 @@ Resources are numbered from 1 as they stand in the lists, level by level; `*_res
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,7 +81,11 @@ def stored_instances(cursor: SqliteCursor, values: Values) -> Iterator[StoredIns
 
 
 def store_instances(cursor: SqliteCursor, values: Values) -> list[Row]:
-    """`('Success' | 'AlreadyStored', public id)` of each instance, and `('Removed', uuid)` of what was overwritten."""
+    """`('Success' | 'AlreadyStored', public id)` of each instance, and `('Removed', uuid)` of what was overwritten.
+
+    Each with the seconds that all of it took.
+    """
+    began = time.monotonic()
     batch = _Batch(
         values["resource_levels"],
         values["resource_public_ids"],
@@ -97,7 +102,8 @@ def store_instances(cursor: SqliteCursor, values: Values) -> list[Row]:
     _log_changes(cursor, batch, list(_completed(cursor, batch, values)))
     failpoint("rows_written")
     stored = [batch.public_ids[number - 1] for number in batch.numbers(3) if batch.needed[number]]
-    return [*results, *(("Success", public_id) for public_id in stored)]
+    seconds = time.monotonic() - began
+    return [(*row, seconds) for row in (*results, *(("Success", public_id) for public_id in stored))]
 
 
 def _clear_the_way(cursor: SqliteCursor, batch: _Batch, values: Values) -> Iterator[Row]:

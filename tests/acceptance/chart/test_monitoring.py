@@ -108,6 +108,24 @@ def test_an_unknown_metric_or_label_would_be_noticed():
             check(wrong)
 
 
+PHASES = {"receive", "parse", "wait", "bytes", "rows", "commit", "answer"}
+
+
+def test_every_phase_of_an_instance_is_measured_and_shown_where_the_time_is():
+    sources = [file.read_text("utf-8") for folder in ("cluster", "workers") for file in (ROOT / folder).rglob("*.py")]
+    measured = re.findall(r"(?:phase_seconds\.labels|end_phase)\(\s*\"(\w+)\"", "".join(sources))
+    assert set(measured) == PHASES
+    panels = json.loads((CHART / "files" / "dashboards" / "where-is-the-time.json").read_text("utf-8"))["panels"]
+    titles = [panel["title"] for panel in panels if panel["type"] == "row"]
+    rows = {panel["title"]: panel["gridPos"]["y"] for panel in panels if panel["type"] == "row"}
+    following = titles[titles.index("Where is the time") + 1]
+    here = [it for it in panels if rows["Where is the time"] < it["gridPos"]["y"] < rows[following]]
+    [busy] = [panel for panel in here if panel["title"] == "Busy in each phase"]
+    assert "sum by (phase)" in busy["targets"][0]["expr"]
+    assert "phase=" not in busy["targets"][0]["expr"]
+    assert all(f"{phase}: " in busy["description"] for phase in PHASES)
+
+
 def test_every_metric_is_looked_at():
     looked_at = " ".join(rule["expr"] for rule in RULES) + " ".join(file.read_text("utf-8") for file in DASHBOARDS)
     unseen = {name for name in EXPOSED if not name.endswith(("_sum", "_count", "_bucket")) and name not in looked_at}

@@ -1,6 +1,7 @@
 """Rows after a batch, against interop/ingest.md and interop/schema.md."""
 
 import threading
+import time
 import uuid
 from io import BytesIO
 
@@ -363,3 +364,24 @@ def test_the_work_for_an_instance_does_not_grow_with_the_index(database, sql, da
     assert wait_until(lambda: sql("SELECT pg_stat_clear_snapshot()") and (sql(read)[0][0] or 0) > 30, 10)
     [(scans, entries)] = sql(read)
     assert entries < 2 * scans
+
+
+@only_on_postgresql
+@pytest.mark.parametrize("when", ["IMMEDIATE", "DEFERRED"])
+def test_time_of_the_rows_is_told_apart_from_that_of_the_commit(database, index_uri, when):
+    body = "BEGIN PERFORM pg_sleep(0.03); RETURN NULL; END"
+    pause = f"CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS '{body}'"
+    trigger = (
+        f"CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON Changes DEFERRABLE INITIALLY {when}"
+        " FOR EACH ROW EXECUTE FUNCTION pause()"
+    )
+    with psycopg.connect(index_uri, autocommit=True) as connection:
+        connection.execute(pause)
+        connection.execute(trigger)
+    began = time.monotonic()
+    seconds = store(database, rows_of()).seconds
+    slept = 4 * 0.03  # a change of each level
+    if when == "IMMEDIATE":
+        assert seconds >= slept
+    else:
+        assert time.monotonic() - began - seconds >= slept
