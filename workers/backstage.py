@@ -11,7 +11,7 @@ from typing import Self
 
 from cluster.config import Settings
 from cluster.coordinator.gate import Gate
-from workers.http.health import Health, health_server
+from workers.http.health import Health, health_server, probe_server
 from workers.http.server import AsgiServer
 from workers.termination import on_termination
 
@@ -36,11 +36,14 @@ class Backstage:
         """
         self.stopped = threading.Event()
         self.gate = Gate(settings, role=role)
-        self.door: AsgiServer | None = None
-        if settings.http.server_enabled:
-            self.door = health_server(
-                settings.http, Health(lambda: self.gate.reason or hindrance(), self._has_started, metrics)
-            )
+        self._doors: list[AsgiServer] = []
+        for wanted, server in (
+            (settings.http.server_enabled, health_server),
+            (settings.cluster.probe_port > 0, probe_server),
+        ):
+            if wanted:
+                health = Health(lambda: self.gate.reason or hindrance(), self._has_started, metrics)
+                self._doors.append(server(settings, health))
         self._on_stop: list[Callable[[], None]] = [self.stopped.set, self.gate.stop]
 
     def on_stop(self, stop: Callable[[], None]) -> None:
@@ -58,17 +61,22 @@ class Backstage:
 
     def __enter__(self) -> Self:
         on_termination(self._stop)
-        if self.door is not None:
-            self.door.start()
+        for door in self._doors:
+            door.start()
         return self
+
+    def forget_in_child(self) -> None:
+        """Let go of the ports in a process that was forked meanwhile, and that may outlive this one."""
+        for door in self._doors:
+            door.forget_in_child()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.gate.stop()
         with contextlib.closing(self.gate):
-            if self.door is not None:
-                self.door.stop()
+            for door in self._doors:
+                door.stop()
 
     def _stop(self) -> None:
         for stop in self._on_stop:

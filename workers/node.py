@@ -16,6 +16,7 @@ from cluster.coordinator.lone_gate import LoneGate
 from cluster.ingest.intake import Intake, open_intake
 from workers import metrics, restart
 from workers.housekeeping import keeping_house
+from workers.http.health import Health, probe_server
 from workers.http.server import HttpServer
 from workers.siblings import Siblings
 from workers.storage_watch import StorageWatch
@@ -67,13 +68,15 @@ def serve(
         stopped.set()
         gate.stop()
 
+    health = Health(lambda: _reason(intake, gate) or siblings.reason(), lambda: gate.has_been_ready, read_metrics)
     on_termination(stop)
     on_termination(stop_for_restart, [restart.SIGNAL])
     with (
         contextlib.closing(gate),
         contextlib.closing(intake),
         StorageWatch(intake.storage),
-        _doors(settings, intake, gate, siblings, read_metrics, reset),
+        _probes(settings, health),
+        _doors(settings, intake, gate, health, reset),
     ):
         if gate.wait_until_ready():
             with _housekeeping(settings, intake, number):
@@ -91,8 +94,7 @@ def _doors(
     settings: Settings,
     intake: Intake,
     gate: Gate | LoneGate,
-    siblings: Siblings,
-    read_metrics: Callable[[], bytes],
+    health: Health,
     reset: Callable[[], None],
 ) -> Iterator[None]:
     scp = StoreScp(
@@ -103,9 +105,9 @@ def _doors(
         intake,
         intake.database,
         intake.storage,
-        readiness=lambda: _reason(intake, gate) or siblings.reason(),
-        started=lambda: gate.has_been_ready,
-        metrics=read_metrics,
+        readiness=health.readiness,
+        started=health.started,
+        metrics=health.metrics,
         reset=reset,
     )
     doors = [
@@ -127,6 +129,20 @@ def _doors(
             closer.start()
         for closer in closers:
             closer.join()
+
+
+@contextlib.contextmanager
+def _probes(settings: Settings, health: Health) -> Iterator[None]:
+    """Cluster.ProbePort, if there is one, for as long as anything can be asked about the doors."""
+    if not settings.cluster.probe_port:
+        yield
+        return
+    server = probe_server(settings, health, shared=True)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 def _reason(intake: Intake, gate: Gate | LoneGate) -> str | None:

@@ -1,6 +1,6 @@
 """TLS contexts of the two doors, from Orthanc's options (interop/config.md, sections 3 and 4).
 
-Certificates are read when a door opens and not again: a renewed one needs a new start.
+Certificates are read when a door opens, and again once their files have changed (`renewed_tls.py`).
 """
 
 import ssl
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cluster.config import DicomSettings, HttpSettings
 from cluster.errors import ConfigurationError
+from workers.renewed_tls import renewed
 
 _LOWEST = ssl.TLSVersion.MINIMUM_SUPPORTED
 _MINIMUM_VERSIONS = {
@@ -21,6 +22,9 @@ _MINIMUM_VERSIONS = {
     5: ssl.TLSVersion.TLSv1_3,
 }
 """Orthanc's numbers. Whether OpenSSL really speaks the oldest ones is a matter of its own security level."""
+
+_OF_A_SECRET = ("tls.crt", "tls.key")
+"""Keys of a Secret of type kubernetes.io/tls, which are files where it is mounted."""
 
 _TLS_1_2 = 4
 _PREFIX_OF_TLS_1_3 = "TLS_"
@@ -35,27 +39,40 @@ def dicom_server_context(dicom: DicomSettings) -> ssl.SSLContext | None:
     """
     if not dicom.tls_enabled:
         return None
-    assert dicom.tls_certificate is not None
-    assert dicom.tls_private_key is not None
-    context = _server_context(
-        dicom.tls_minimum_protocol_version or _TLS_1_2, dicom.tls_ciphers_accepted, "DicomTlsCiphersAccepted"
-    )
-    _load_certificate(context, "DicomTlsCertificate", dicom.tls_certificate, dicom.tls_private_key)
-    if dicom.tls_remote_certificate_required:
-        assert dicom.tls_trusted_certificates is not None
-        _require_certificates(context, "DicomTlsTrustedCertificates", dicom.tls_trusted_certificates)
-    return context
+    certificate, key = dicom.tls_certificate, dicom.tls_private_key
+    trusted = dicom.tls_trusted_certificates if dicom.tls_remote_certificate_required else None
+    assert certificate is not None
+    assert key is not None
+
+    def make() -> ssl.SSLContext:
+        context = _server_context(
+            dicom.tls_minimum_protocol_version or _TLS_1_2, dicom.tls_ciphers_accepted, "DicomTlsCiphersAccepted"
+        )
+        _load_certificate(context, "DicomTlsCertificate", certificate, key)
+        if trusted is not None:
+            _require_certificates(context, "DicomTlsTrustedCertificates", trusted)
+        return context
+
+    return renewed(make, [certificate, key, *([trusted] if trusted else [])])
 
 
 def http_server_context(http: HttpSettings) -> ssl.SSLContext | None:
     """The context of the HTTP door, or None where SslEnabled is false; raises ConfigurationError."""
     if not http.ssl_enabled:
         return None
-    context = _server_context(http.ssl_minimum_protocol_version, http.ssl_ciphers_accepted, "SslCiphersAccepted")
-    _load_certificate(context, "SslCertificate", http.ssl_certificate, None)
-    if http.ssl_verify_peers:
-        _require_certificates(context, "SslTrustedClientCertificates", http.ssl_trusted_client_certificates)
-    return context
+    files = [http.ssl_certificate]
+    if http.ssl_certificate.is_dir():
+        files = [http.ssl_certificate / name for name in _OF_A_SECRET]
+    trusted = [http.ssl_trusted_client_certificates] if http.ssl_verify_peers else []
+
+    def make() -> ssl.SSLContext:
+        context = _server_context(http.ssl_minimum_protocol_version, http.ssl_ciphers_accepted, "SslCiphersAccepted")
+        _load_certificate(context, "SslCertificate", *files)
+        for file in trusted:
+            _require_certificates(context, "SslTrustedClientCertificates", file)
+        return context
+
+    return renewed(make, [*files, *trusted])
 
 
 def _server_context(minimum: int, ciphers: Sequence[str], option: str) -> ssl.SSLContext:
@@ -83,7 +100,7 @@ def _check_newer(context: ssl.SSLContext, wanted: set[str], option: str) -> None
         )
 
 
-def _load_certificate(context: ssl.SSLContext, option: str, certificate: Path, key: Path | None) -> None:
+def _load_certificate(context: ssl.SSLContext, option: str, certificate: Path, key: Path | None = None) -> None:
     try:
         # An empty password: an encrypted key is an error and no question on the terminal.
         context.load_cert_chain(certificate, key, password="")

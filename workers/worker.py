@@ -17,7 +17,7 @@ def serve(settings: Settings, processes: int) -> int:
         ConfigurationError: the port of the probes cannot be had.
         SchemaMismatch, DatabaseRefused: the database will not do, and waiting would not change that.
     """
-    worker = Worker(settings, processes=processes, in_child=lambda: _forget(backstage))
+    worker = Worker(settings, processes=processes, in_child=lambda: backstage.forget_in_child())
     watch = Watch(settings, worker.app)
     backstage = Backstage(settings, "worker", metrics.all_processes, lambda: watch.hindrance)
     with backstage:
@@ -26,8 +26,3 @@ def serve(settings: Settings, processes: int) -> int:
         backstage.on_stop(worker.stop)
         with watch.running():
             return worker.run()
-
-
-def _forget(backstage: Backstage) -> None:
-    if backstage.door is not None:
-        backstage.door.forget_in_child()

@@ -51,6 +51,7 @@ class ClusterSettings(Options):
     back_fill_percent: int = Field(default=50, ge=1, le=100, validation_alias="BackFillPercent")
     allow_reset: bool = Field(default=False, validation_alias="AllowReset")
     housekeeping: bool = Field(default=True, validation_alias="Housekeeping")
+    probe_port: int = Field(default=0, ge=0, le=65535, validation_alias="ProbePort")
     log_format: Literal["console", "json"] = Field(default="console", validation_alias="LogFormat")
     failpoints: Mapping[str, Text] = Field(default_factory=dict, validation_alias="Failpoints")
 

@@ -82,6 +82,8 @@ class Settings(Options):
     def _possible(self) -> Self:
         if self.http.server_enabled and self.dicom.server_enabled and self.http.port == self.dicom.port:
             raise ConfigurationError("HttpPort", "must differ from DicomPort")
+        if self.cluster.probe_port in (self.http.port, self.dicom.port):
+            raise ConfigurationError("Cluster.ProbePort", "must differ from HttpPort and DicomPort")
         if not set(self.cluster.read_only_users) <= self.http.registered_users.keys():
             raise ConfigurationError("Cluster.ReadOnlyUsers", "must name users of RegisteredUsers")
         if self.check_revisions and not self.store_md5_for_attachments:

@@ -1,5 +1,6 @@
 """The door of a process that serves nobody: probes and metrics, and nothing else."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -8,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from cluster.config.http import HttpSettings
+from cluster.config import Settings
 from workers.http import probes
 from workers.http.server import AsgiServer
 from workers.http.threads import ThreadPool
+from workers.tls import http_server_context
 
 _ROUTES: Mapping[str, probes.Probe] = {
     "/startupz": probes.startupz,
@@ -34,12 +36,19 @@ class Health:
     scrapes: ThreadPool = field(default_factory=lambda: ThreadPool("scrape", 1, 8))
 
 
-def health_server(settings: HttpSettings, health: Health) -> AsgiServer:
+def health_server(settings: Settings, health: Health) -> AsgiServer:
     """HttpPort with the four routes, which ask for no password.
 
     The port is not shared: a node on it would answer, or fail to answer, in place of this process.
     """
-    return AsgiServer(_application(health), settings, on_close=health.scrapes.close, shared=False)
+    tls = functools.partial(http_server_context, settings.http)
+    return AsgiServer(_application(health), settings.http, on_close=health.scrapes.close, shared=False, tls=tls)
+
+
+def probe_server(settings: Settings, health: Health, *, shared: bool = False) -> AsgiServer:
+    """The same on Cluster.ProbePort and never over TLS: kubelets have no certificate to show where peers need one."""
+    http = settings.http.model_copy(update={"port": settings.cluster.probe_port})
+    return AsgiServer(_application(health), http, on_close=health.scrapes.close, shared=shared)
 
 
 def _application(health: Health) -> Starlette:

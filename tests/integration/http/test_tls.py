@@ -1,5 +1,6 @@
 """The HTTP door over TLS, with and without certificates of clients."""
 
+import socket
 import ssl
 from pathlib import Path
 
@@ -84,3 +85,34 @@ def test_a_certificate_without_its_key_stops_the_start(
         open_door(**options | {"SslCertificate": str(server.certificate)})
     with pytest.raises(ConfigurationError, match="SslTrustedClientCertificates: cannot be used: No such file"):
         open_door(**options, SslVerifyPeers=True)
+
+
+def test_a_mounted_secret_and_its_renewal(
+    open_door: OpenDoor, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder as Kubernetes makes it, whose files are replaced one after the other."""
+    monkeypatch.setattr("workers.renewed_tls.LOOK_SECONDS", 0.0)
+    before, after = authority.issue("before"), authority.issue("after")
+
+    def put(name: str, source: Path) -> None:
+        (tmp_path / "new").write_bytes(source.read_bytes())
+        (tmp_path / "new").replace(tmp_path / name)
+
+    def shown(port: int) -> int:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            authority.client().wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+        ):
+            return connection.getpeercert()["serialNumber"]
+
+    put("tls.crt", before.certificate)
+    put("tls.key", before.key)
+    door = open_door(SslEnabled=True, SslCertificate=str(tmp_path))
+    first = shown(door.server.port)
+    # Does not belong to the key that is there: the last pair that did goes on.
+    put("tls.crt", after.certificate)
+    assert shown(door.server.port) == first
+    put("tls.key", after.key)
+    assert shown(door.server.port) != first
+    with client(door.server.port, authority.client()) as https:
+        assert https.get("/livez").status_code == 200
