@@ -60,6 +60,7 @@ class _Lazy(click.Group):
 
     _elsewhere: ClassVar[dict[str, str]] = {
         "check": "workers.check_command",
+        "echo": "workers.echo_command",
         "load": "workers.load.command",
         "prove": "workers.prove.command",
         "migrate": "workers.migrate_command",

@@ -8,7 +8,7 @@ import hashlib
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +17,7 @@ from typing import Protocol
 
 from cluster.database import Database
 from cluster.dicom.levels import Level
+from cluster.errors import UnknownResource
 from cluster.index.check import (
     AttachmentRow,
     attachment_rows,
@@ -25,6 +26,7 @@ from cluster.index.check import (
     expected_resources,
     inconsistencies,
 )
+from cluster.storage.area import StorageArea
 from workers.load.ledger import Acknowledged
 
 _EXAMPLES = 20
@@ -77,19 +79,39 @@ class Expected(Protocol):
         """All of it, in batches."""
 
 
-def check(expected: Expected, database: Database, storage_directory: Path, *, count_orphans: bool = False) -> Findings:
+Fault = Callable[[AttachmentRow, str], str | None]
+"""What is wrong with the attachment of a row, of which an MD5 of the data set was sent; as `fault_of_file`."""
+
+
+def check(
+    expected: Expected,
+    database: Database,
+    storage_directory: Path,
+    *,
+    count_orphans: bool = False,
+    storage: StorageArea | None = None,
+) -> Findings:
     """Check everything that was acknowledged.
+
+    Args:
+        storage: where the attachments are, if not in files below `storage_directory`. Then it is the area's own way
+            of reading that is trusted; what it reads is compared all the same.
 
     Raises:
         Transient, DatabaseRefused: as `Database.run`.
-        OSError: the storage area cannot be read (a file that is not there is a finding).
+        OSError, StorageFailed: the storage area cannot be read (a file that is not there is a finding).
     """
     findings = Findings()
+    fault: Fault = (
+        (lambda row, md5: fault_of_file(path_of(storage_directory, row.uuid), row, md5))
+        if storage is None
+        else (lambda row, md5: _fault_in_area(storage, row, md5))
+    )
     known: set[str] = set()
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="check") as readers:
         for batch in expected.acknowledged():
             _check_rows(findings, database, batch, known)
-            _check_files(findings, database, storage_directory, batch, readers)
+            _check_files(findings, database, fault, batch, readers)
     findings.inconsistencies = inconsistencies(database)
     if count_orphans:
         findings.orphans = sum(
@@ -122,7 +144,7 @@ def _check_rows(findings: Findings, database: Database, batch: Sequence[Acknowle
 def _check_files(
     findings: Findings,
     database: Database,
-    storage_directory: Path,
+    fault_of: Fault,
     batch: Sequence[Acknowledged],
     readers: ThreadPoolExecutor,
 ) -> None:
@@ -131,7 +153,7 @@ def _check_files(
     numbers = Counter(row.instance for row in rows)
     for public_id in sent:
         findings.expect_one(public_id, numbers[public_id], "attachment 1")
-    faults = readers.map(lambda row: fault_of_file(path_of(storage_directory, row.uuid), row, sent[row.instance]), rows)
+    faults = readers.map(lambda row: fault_of(row, sent[row.instance]), rows)
     for row, fault in zip(rows, faults, strict=True):
         if fault is None:
             findings.missing.add(row.instance)
@@ -152,6 +174,18 @@ def fault_of_file(path: Path, row: AttachmentRow, data_set_md5: str) -> str | No
         stored = path.read_bytes()
     except FileNotFoundError:
         return None
+    return _fault_of_bytes(stored, row, data_set_md5)
+
+
+def _fault_in_area(storage: StorageArea, row: AttachmentRow, data_set_md5: str) -> str | None:
+    try:
+        with storage.open(row.uuid) as stored:
+            return _fault_of_bytes(stored.read(), row, data_set_md5)
+    except UnknownResource:
+        return None
+
+
+def _fault_of_bytes(stored: bytes, row: AttachmentRow, data_set_md5: str) -> str:
     if len(stored) != row.compressed_size:
         return f"{len(stored)} bytes instead of {row.compressed_size}"
     if row.compressed_md5 and _md5(stored) != row.compressed_md5:

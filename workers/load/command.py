@@ -12,6 +12,7 @@ from rich.console import Console
 
 from cluster.config import Settings, load_settings
 from cluster.errors import ConfigurationError
+from workers.client_tls import tls_options
 from workers.load.fleet import SenderDied
 from workers.load.junit import junit
 from workers.load.ledger import Ledger
@@ -42,6 +43,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--size", help="tiny: 3 KB, small: 30 KB, ct: 526 KB, mixed.  [default: small]")
 @click.option("--same-study", is_flag=True, default=None, help="Half of the senders push parts of the same studies.")
 @click.option("--called-aet", help="AE title of the nodes; the configured one if not given.")
+@click.option("--calling-aet", default="LOAD", show_default=True, help="AE title of the senders.")
 @click.option("--config", "configuration", type=_PATH, multiple=True, help="Where database and storage area are.")
 @click.option("--data", type=_PATH, help="Folder of an `orthanc-cluster up`, instead of --config.")
 @click.option("--archive", metavar="URL", help="Any Orthanc: check over its REST API instead of in its database.")
@@ -57,6 +59,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seed", type=int, help="That of an earlier run, to send the same instances again.")
 @click.option("--threshold", multiple=True, metavar="NAME=VALUE", help="p99-milliseconds=500 and the like, see README.")
 @click.option("--count-orphans", is_flag=True, help="Also count files without a row; walks the storage area.")
+@tls_options
 def load(**given: Any) -> None:
     """Send synthetic studies, then check each acknowledged instance in database and storage area, or over REST.
 
@@ -104,10 +107,12 @@ def _options(given: Mapping[str, Any], scenario: Scenario) -> LoadOptions:
         thresholds=_thresholds(given["threshold"], scenario.thresholds),
         metrics=given["metrics"],
         credentials=_credentials(given["http_user"], given["http_password_file"]),
+        tls=given["tls"],
         time_limit_seconds=given["time_limit"],
         ledger=ledger,
         resume=given["resume"],
         called_aet=given["called_aet"],
+        calling_aet=given["calling_aet"],
         seed=given["seed"],
         count_orphans=given["count_orphans"],
         **{name: value for name, value in said.items() if value is not None},

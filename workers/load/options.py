@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cluster.config import Settings
 from cluster.errors import ConfigurationError
+from workers.client_tls import ClientTls
 from workers.load.pace import Pace
 from workers.load.studies import SIZES, Size
 from workers.load.targets import Target, parse_targets
@@ -48,6 +49,8 @@ class LoadOptions:
     """Go on with the run of this ledger."""
     credentials: Credentials | None = None
     """For HTTP doors."""
+    tls: ClientTls | None = None
+    """For DICOM doors."""
     queries_per_second: float = 0.0
     """Searches beside, in `archive`."""
     metrics: tuple[str, ...] = ()

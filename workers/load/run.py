@@ -16,6 +16,9 @@ from cluster.config import Settings
 from cluster.database import Database
 from cluster.errors import ClusterError, ConfigurationError
 from cluster.index.check import inconsistencies
+from cluster.storage.area import StorageArea
+from cluster.storage.choice import open_storage_area
+from cluster.storage.names import RandomNames
 from workers.load.beside import beside
 from workers.load.check import Findings, check
 from workers.load.fleet import Fleet, fleet
@@ -151,7 +154,20 @@ def _check(options: LoadOptions, ledger: Ledger, archive: HttpArchive | None) ->
         assert archive is not None
         return check_over_http(ledger, archive)
     with _open(options.settings, _CHECK_SECONDS) as database:
-        return check(ledger, database, options.settings.storage_directory, count_orphans=options.count_orphans)
+        return check(
+            ledger,
+            database,
+            options.settings.storage_directory,
+            count_orphans=options.count_orphans,
+            storage=_storage(options.settings, database),
+        )
+
+
+def _storage(settings: Settings, database: Database) -> StorageArea | None:
+    """The storage area, where it does not consist of files that can be read by everybody."""
+    if not (settings.s3.is_used or settings.postgresql.enable_storage):
+        return None
+    return open_storage_area(settings, database, RandomNames())
 
 
 @contextmanager
@@ -182,7 +198,10 @@ def _look_at_archive(options: LoadOptions) -> None:
             raise ConfigurationError("--archive", str(error)) from error
     if options.settings is None:
         return
-    if not options.settings.storage_directory.is_dir():
+    if options.settings.s3.is_used or options.settings.postgresql.enable_storage:
+        if options.count_orphans:
+            raise ConfigurationError("--count-orphans", "counts files only, and there are none in this storage area")
+    elif not options.settings.storage_directory.is_dir():
         raise ConfigurationError(
             "StorageDirectory", f"{options.settings.storage_directory} is no folder here, so files cannot be checked"
         )
@@ -207,6 +226,7 @@ def _look_at_target(options: LoadOptions, target: Target) -> None:
             calling_aet=options.calling_aet,
             contexts=wanted,
             timeout_seconds=_LOOK_SECONDS,
+            tls=options.tls.context() if options.tls is not None else None,
         )
     except AssociationEnded as error:
         raise ConfigurationError("--target", f"{target}: {error}") from error
@@ -240,6 +260,7 @@ def _assignments(options: LoadOptions, seed: int, behind: Mapping[int, int]) -> 
             called_aet=options.aet,
             time_limit_seconds=options.time_limit_seconds,
             credentials=options.credentials,
+            tls=options.tls,
             pace=options.pace,
             first_number=sender,
             senders=options.senders,

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from workers.client_tls import ClientTls
 from workers.load.ledger import Delivery
 from workers.load.pace import Pace
 from workers.load.plan import Portion, instances_of
@@ -44,6 +45,8 @@ class Assignment:
     """For one instance, all attempts together."""
     credentials: Credentials | None = None
     """For HTTP doors."""
+    tls: ClientTls | None = None
+    """For DICOM doors."""
     pace: Pace | None = None
     """When instances are due; None: as fast as it goes."""
     first_number: int = 0
@@ -108,7 +111,8 @@ class Sender:
         if target.url:
             return HttpTransport(target, timeout_seconds, assignment.credentials)
         contexts = presentation_contexts(assignment.size)
-        return DicomTransport(target, assignment.calling_aet, assignment.called_aet, contexts, timeout_seconds)
+        tls = assignment.tls.context() if assignment.tls is not None else None
+        return DicomTransport(target, assignment.calling_aet, assignment.called_aet, contexts, timeout_seconds, tls)
 
     def _deliver(self, instance: SyntheticInstance) -> tuple[Delivery, bool]:
         """Send until the fate of the instance is known; whether it is, or the time was over first."""

@@ -71,7 +71,9 @@ class DicomTransport:
         called_aet: str,
         contexts: Sequence[tuple[str, Sequence[str]]],
         timeout_seconds: float,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._target = target
         self._calling_aet = calling_aet
         self._called_aet = called_aet
@@ -90,6 +92,7 @@ class DicomTransport:
                 timeout_seconds=self._timeout_seconds,
                 calling_aet=self._calling_aet,
                 called_aet=self._called_aet,
+                tls=self._tls,
             )
         except AssociationEnded as error:
             return f"{NO_ASSOCIATION}{error}"

@@ -18,6 +18,7 @@ from tests.integration.storescp.conftest import Collector, StartScp
 from tests.integration.storescp.peer import CT, EXPLICIT, Peer, association_request
 from tests.integration.storescp.test_clients import associate, sample
 from tests.support.certificates import Authority, Certificate
+from workers.echo_command import echo
 from workers.storescp import StoreScp
 from workers.upper_layer import pdu
 from workers.upper_layer.failures import AssociationEnded, ConnectionLost
@@ -342,3 +343,50 @@ def test_no_file_name_of_a_key_is_secret_but_its_content_is(
     secret = re.sub(r"-----[^-]+-----|\s", "", server.key.read_text())[:40]
     assert secret not in caplog.text.replace("\n", "")
     assert secret not in str(raised.value)
+
+
+def test_renewed_certificates_are_those_of_later_associations(
+    start_scp: StartScp,
+    options: dict[str, Any],
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.renewed_tls.LOOK_SECONDS", 0.0)
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(authority.pem.read_bytes())
+    scp = start_scp(**options | {"DicomTlsTrustedCertificates": str(trusted)})
+    late = Authority.create(tmp_path / "late")
+    contexts = [authority.client(signer.issue("modality", "modality.example")) for signer in (authority, late)]
+
+    assert_enters(scp, contexts[0], True)
+    with pytest.raises(AssociationEnded):
+        associate(scp, tls=contexts[1]).echo()
+    open_before = associate(scp, tls=contexts[0])
+    trusted.write_bytes(late.pem.read_bytes())
+    assert_enters(scp, contexts[1], True)
+    with pytest.raises(AssociationEnded):
+        associate(scp, tls=contexts[0]).echo()
+    assert open_before.echo() == 0
+    open_before.release()
+
+
+def test_the_commands_of_ours_as_senders(
+    tls_scp: StoreScp, authority: Authority, modality: Certificate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = ["--tls-trusted", str(authority.pem), "--tls-certificate", str(modality.certificate)]
+    door = f"127.0.0.1:{tls_scp.port}"
+
+    def status(*arguments: str) -> int | str | None:
+        with pytest.raises(SystemExit) as ended:
+            echo.main([door, "--timeout", "5", *arguments], standalone_mode=False)
+        return ended.value.code
+
+    assert status(*shown, "--tls-key", str(modality.key)) == 0
+    assert "status 0x0000" in capsys.readouterr().out
+    assert status("--tls-trusted", str(authority.pem)) == 1
+    assert status() == 1
+    with pytest.raises(ConfigurationError, match="--tls-trusted"):
+        echo.main([door, *shown], standalone_mode=False)  # a certificate without its key
+    with pytest.raises(ConfigurationError, match="--tls-trusted: is missing"):
+        echo.main([door, "--tls-key", str(modality.key)], standalone_mode=False)
