@@ -20,6 +20,7 @@ SERVICES = yaml.safe_load(TEXT)["services"]
 OURS = {name: it for name, it in SERVICES.items() if it["image"].startswith("orthanc-cluster:")}
 NODES = {name: it for name, it in OURS.items() if it["command"][0] == "ingest"}
 ALSO = {"postgresql", "redis", "balancer", "prometheus", "grafana", "orthanc"}
+CONFIGURATION = json.loads((DEPLOY / "compose" / "orthanc.json").read_text("utf-8"))
 GIVEN = {"POSTGRES_PASSWORD": "secret", "REGISTERED_USERS": '{"uploader": "secret"}'}
 
 
@@ -47,18 +48,35 @@ def test_command_is_ours(name):
     understood(OURS[name]["command"])
 
 
+def settings_of(service):
+    environ = {
+        key: re.sub(r"\$\{(\w+):\?\}", lambda it: GIVEN[it[1]], value) for key, value in service["environment"].items()
+    }
+    return load_settings([DEPLOY / "compose" / "orthanc.json"], environ=environ)
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_settings(name):
-    environ = {
-        key: re.sub(r"\$\{(\w+):\?\}", lambda it: GIVEN[it[1]], v) for key, v in OURS[name]["environment"].items()
-    }
-    settings = load_settings([DEPLOY / "compose" / "orthanc.json"], environ=environ)
+    settings = settings_of(OURS[name])
     assert "password='secret'" in settings.postgresql.conninfo()
     assert not settings.postgresql.lock
     assert not settings.cluster.housekeeping
     assert settings.dicom.server_enabled is (name != "http")
     grace = OURS[name]["stop_grace_period"]
     assert int(grace[:-1]) * {"s": 1, "m": 60}[grace[-1]] >= settings.cluster.drain_seconds + 15
+
+
+def test_tls_is_there_without_the_comment_signs():
+    services = yaml.safe_load(TEXT.replace("# tls: ", ""))["services"]
+    for name in OURS:
+        settings = settings_of(services[name])
+        assert settings.http.ssl_enabled
+        assert settings.dicom.tls_enabled
+        files = (settings.http.ssl_certificate, settings.dicom.tls_certificate, settings.dicom.tls_trusted_certificates)
+        [mounted] = [it.split(":")[1] for it in services[name]["volumes"] if it.startswith("./compose/tls:")]
+        assert all(file.is_relative_to(mounted) for file in files)
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert not any(port.endswith(f":{CONFIGURATION['Cluster']['ProbePort']}") for port in published)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -73,7 +91,7 @@ def test_is_as_confined_as_in_kubernetes(name):
 @pytest.mark.parametrize("name", OURS)
 def test_health_looks_at_the_process_only(name):
     check = OURS[name]["healthcheck"]
-    assert "/livez" in check["test"][-1]
+    assert f":{CONFIGURATION['Cluster']['ProbePort']}/livez" in check["test"][-1]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -94,13 +112,12 @@ def test_no_password_and_no_registry_in_the_file(name):
 
 def test_balancer_knows_every_node_and_asks_whether_it_is_ready():
     text = (DEPLOY / "compose" / "haproxy.cfg").read_text("utf-8")
-    document = json.loads((DEPLOY / "compose" / "orthanc.json").read_text("utf-8"))
     servers = re.findall(r"^    server (\S+) (\S+):(\d+)$", text, re.M)
     expected = [name for name in NODES if name != "http"]
-    assert servers == [(name, name, str(document["DicomPort"])) for name in expected]
-    assert f"check port {document['HttpPort']}" in text
+    assert servers == [(name, name, str(CONFIGURATION["DicomPort"])) for name in expected]
+    assert f"check port {CONFIGURATION['Cluster']['ProbePort']} " in text
     assert "http-check send meth GET uri /readyz" in text
-    assert SERVICES["balancer"]["ports"] == [f"${{DICOM_PORT:-104}}:{document['DicomPort']}"]
+    assert SERVICES["balancer"]["ports"] == [f"${{DICOM_PORT:-104}}:{CONFIGURATION['DicomPort']}"]
 
 
 def test_haproxy_takes_its_configuration():
@@ -115,7 +132,7 @@ def test_haproxy_takes_its_configuration():
 def test_prometheus_scrapes_every_door_and_reads_the_alerts():
     document = yaml.safe_load((DEPLOY / "compose" / "prometheus.yaml").read_text("utf-8"))
     [job] = document["scrape_configs"]
-    assert job["static_configs"] == [{"targets": [f"{name}:8042" for name in OURS]}]
+    assert job["static_configs"] == [{"targets": [f"{name}:{CONFIGURATION['Cluster']['ProbePort']}" for name in OURS]}]
     [folder] = [Path(it).parent for it in document["rule_files"]]
     assert f"../helm/orthanc-cluster/files/alerts:{folder}:ro" in SERVICES["prometheus"]["volumes"]
 
