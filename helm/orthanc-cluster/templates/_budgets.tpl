@@ -17,26 +17,32 @@
 {{- sub .Values.worker.terminationGracePeriodSeconds 45 -}}
 {{- end -}}
 
+{{/* Of (root, path). A kubelet checks no certificate, and has none. */}}
+{{- define "orthanc-cluster.probed" -}}
+path: {{ index . 1 }}
+port: {{ include "orthanc-cluster.probePortName" (index . 0) }}
+{{- if include "orthanc-cluster.probesUseTls" (index . 0) }}
+scheme: HTTPS
+{{- end }}
+{{- end -}}
+
 {{- define "orthanc-cluster.probes" -}}
 {{- $period := int .Values.probes.startup.periodSeconds -}}
 startupProbe:
   httpGet:
-    path: /startupz
-    port: http
+    {{- include "orthanc-cluster.probed" (list . "/startupz") | nindent 4 }}
   periodSeconds: {{ $period }}
   timeoutSeconds: {{ .Values.probes.startup.timeoutSeconds }}
   failureThreshold: {{ div (add (include "orthanc-cluster.startupSeconds" . | int) (sub $period 1)) $period }}
 livenessProbe:
   httpGet:
-    path: /livez
-    port: http
+    {{- include "orthanc-cluster.probed" (list . "/livez") | nindent 4 }}
   periodSeconds: {{ .Values.probes.liveness.periodSeconds }}
   timeoutSeconds: {{ .Values.probes.liveness.timeoutSeconds }}
   failureThreshold: {{ .Values.probes.liveness.failureThreshold }}
 readinessProbe:
   httpGet:
-    path: /readyz
-    port: http
+    {{- include "orthanc-cluster.probed" (list . "/readyz") | nindent 4 }}
   periodSeconds: {{ .Values.probes.readiness.periodSeconds }}
   timeoutSeconds: {{ .Values.probes.readiness.timeoutSeconds }}
   failureThreshold: {{ .Values.probes.readiness.failureThreshold }}

@@ -66,6 +66,21 @@ spec:
       port: {{ .root.Values.http.service.port }}
       targetPort: http
       protocol: TCP
+      {{- if .root.Values.http.tls.enabled }}
+      # For controllers that ask how to speak to it.
+      appProtocol: https
+      {{- end }}
+    {{- include "orthanc-cluster.probeServicePort" .root | nindent 4 }}
+{{- end -}}
+
+{{/* For scrapes, where they have a port of their own. */}}
+{{- define "orthanc-cluster.probeServicePort" -}}
+{{- if include "orthanc-cluster.hasProbePort" . }}
+- name: probes
+  port: {{ .Values.probes.port }}
+  targetPort: probes
+  protocol: TCP
+{{- end }}
 {{- end -}}
 
 {{/* For scrapes of pods that serve nobody; Service of (root, component). */}}
@@ -88,6 +103,7 @@ spec:
       port: {{ .root.Values.http.port }}
       targetPort: http
       protocol: TCP
+    {{- include "orthanc-cluster.probeServicePort" .root | nindent 4 }}
 {{- end -}}
 
 {{/* The Service that answers HTTP from outside. */}}
@@ -110,7 +126,7 @@ spec:
   policyTypes: [Ingress]
   ingress:
     - ports:
-        - {port: http, protocol: TCP}
+        - {port: {{ include "orthanc-cluster.probePortName" .root }}, protocol: TCP}
       {{- with .root.Values.networkPolicy.metricsFrom }}
       from:
         {{- toYaml . | nindent 8 }}
@@ -149,4 +165,21 @@ spec:
       from:
         {{- concat . $policy.metricsFrom | toYaml | nindent 8 }}
       {{- end }}
+    {{- if include "orthanc-cluster.hasProbePort" .root }}
+    - ports:
+        - {port: probes, protocol: TCP}
+      {{- with $policy.metricsFrom }}
+      from:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    {{- end }}
+{{- end -}}
+
+{{/* Port of the bucket's endpoint. */}}
+{{- define "orthanc-cluster.s3Port" -}}
+{{- with .Values.storage.s3.endpoint | trimSuffix "/" -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) | default (ternary "80" "443" (hasPrefix "http://" .)) -}}
+{{- else -}}
+443
+{{- end -}}
 {{- end -}}

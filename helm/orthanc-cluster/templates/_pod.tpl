@@ -73,25 +73,46 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
+{{/* Of (root, component). */}}
 {{- define "orthanc-cluster.volumeMounts" -}}
 - name: configuration
   mountPath: /etc/orthanc
   readOnly: true
+{{- include "orthanc-cluster.certificateMount" . }}
 - name: storage
-  mountPath: {{ .Values.storage.mountPath }}
+  mountPath: {{ .root.Values.storage.mountPath }}
 - name: tmp
   mountPath: /tmp
 {{- end -}}
 
+{{/* Of (root, component). */}}
 {{- define "orthanc-cluster.volumes" -}}
 - name: configuration
   configMap:
-    name: {{ include "orthanc-cluster.fullname" . }}
+    name: {{ include "orthanc-cluster.fullname" .root }}
+{{- include "orthanc-cluster.certificateVolume" . }}
 - name: storage
+  {{- if or (eq .root.Values.storage.type "filesystem") .root.Values.storage.existingClaim }}
   persistentVolumeClaim:
-    claimName: {{ include "orthanc-cluster.claimName" . }}
+    claimName: {{ include "orthanc-cluster.claimName" .root }}
+  {{- else }}
+  # Attachments are elsewhere.
+  emptyDir: {}
+  {{- end }}
 - name: tmp
   emptyDir: {}
+{{- end -}}
+
+{{/* Ports of a container for HTTP and for whoever looks after it. */}}
+{{- define "orthanc-cluster.httpPorts" -}}
+- name: http
+  containerPort: {{ .Values.http.port }}
+  protocol: TCP
+{{- if include "orthanc-cluster.hasProbePort" . }}
+- name: probes
+  containerPort: {{ .Values.probes.port }}
+  protocol: TCP
+{{- end }}
 {{- end -}}
 
 {{/* Number of pods, and how they are replaced; of (root, process, scaled). */}}

@@ -94,6 +94,20 @@ def secret_references(container: Mapping[str, Any]) -> set[tuple[str, str]]:
     return {(source["name"], source["key"]) for source in sources if source}
 
 
+def secret_files(volume: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """What a projected volume consists of: paths below its mount, and of which Secret and key each is."""
+    found = {}
+    for source in volume["projected"]["sources"]:
+        match source:
+            case {"secret": {"name": name, "items": items}} if len(source) == 1:
+                for item in items:
+                    assert item["path"] not in found
+                    found[item["path"]] = (name, item["key"])
+            case other:
+                raise NotImplementedError(other)
+    return found
+
+
 def argv(container: Mapping[str, Any]) -> list[str]:
     return [*container["command"], *container.get("args", [])]
 

@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-from tests.acceptance.chart.rendering import SCENARIOS, environment, find, pods, scenario, secret_references
+from tests.acceptance.chart.rendering import (
+    SCENARIOS,
+    environment,
+    find,
+    pods,
+    scenario,
+    secret_files,
+    secret_references,
+)
 
 PODS = [(f"{name}/{pod.owner}", name, pod) for name in SCENARIOS for pod in pods(scenario(name))]
 CONTAINERS = [(f"{title}/{it['name']}", pod, it) for title, _, pod in PODS for it in pod.containers]
@@ -28,7 +36,10 @@ def test_pod_security_restricted(pod):
     assert context["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} & set(pod.spec)
     for volume in pod.spec.get("volumes", []):
-        assert set(volume) - {"name"} <= {"configMap", "emptyDir", "persistentVolumeClaim"}
+        assert set(volume) - {"name"} <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected"}
+        if "projected" in volume:
+            assert secret_files(volume)
+            assert volume["projected"]["defaultMode"] == 0o440
 
 
 @of_containers
@@ -72,7 +83,8 @@ def test_secrets_are_only_referred_to(name):
     assert not find(scenario(name), "Secret")
     for config_map in find(scenario(name), "ConfigMap"):
         for text in config_map["data"].values():
-            assert not re.search(r"\"(Password|RegisteredUsers|ConnectionUri)\"|://[^/\s\"]*:[^/\s\"]*@", text)
+            assert not re.search(r"\"(Password|RegisteredUsers|SecretKey|AccessKey)\"|://[^/\s\"]*:[^/\s\"]*@", text)
+            assert not re.search(r"password ?=|-----BEGIN", text)
 
 
 @of_containers
@@ -81,9 +93,24 @@ def test_whatever_has_a_door_has_all_probes(pod, container):
     assert has_door is not pod.owner.endswith(("-schema-upgrade", "-test-echo", "-test-store"))
     for kind, path in {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
         if has_door:
-            assert container[kind]["httpGet"] == {"path": path, "port": "http"}
+            assert container[kind]["httpGet"]["path"] == path
+            assert {key: it for key, it in container[kind]["httpGet"].items() if key != "path"} in (
+                {"port": "http"},
+                {"port": "http", "scheme": "HTTPS"},
+                {"port": "probes"},
+            )
         else:
             assert kind not in container
+
+
+@of_containers
+def test_who_opens_no_door_has_no_key_of_it(pod, container):
+    volumes = {volume["name"]: volume for volume in pod.spec.get("volumes", [])}
+    files = secret_files(volumes["certificates"]) if "certificates" in volumes else {}
+    keys = {path for path in files if path.endswith("tls.key")}
+    assert ("dicom/tls.key" in keys) <= pod.owner.endswith("-ingest")
+    assert ("http/tls.key" in keys) <= bool(container.get("ports"))
+    assert ("test/tls.key" in keys) <= pod.owner.startswith("Pod/")
 
 
 @of_containers

@@ -13,7 +13,7 @@ def paths(values, prefix=()):
     """Every object of values.yaml whose keys the chart knows by name."""
     yield prefix
     for key, value in values.items():
-        if isinstance(value, dict) and value and key not in ("resources", "labels"):
+        if isinstance(value, dict) and value and key not in ("resources", "labels", "tlsConfig"):
             yield from paths(value, (*prefix, key))
 
 
@@ -60,6 +60,10 @@ def test_a_misspelt_key_is_refused(path):
         ("http.ingress.paths", ["instances"]),
         ("podSecurity.runAsUser", 0),
         ("shutdown.marginSeconds", 5),
+        ("storage.type", "nfs"),
+        ("storage.s3.endpoint", "https://key:secret@objects.example.org"),
+        ("dicom.tls.minimumProtocolVersion", 6),
+        ("postgresql.certificates.sslmode", "require"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(path, value):
@@ -80,6 +84,26 @@ def test_a_value_that_cannot_be_is_refused(path, value):
         ("http.ingress.enabled", True, "http.ingress.host"),
         ("http.gateway.enabled", True, "http.gateway.parentRefs"),
         ("worker", {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}, "worker.keda"),
+        ("dicom.tls.enabled", True, "dicom.tls.existingSecret"),
+        ("dicom.tls", {"enabled": True, "existingSecret": "a"}, "dicom.tls.trusted.existingSecret"),
+        (
+            "dicom.tls",
+            {"enabled": True, "existingSecret": "a", "remoteCertificateRequired": False},
+            "tests.tls.existingSecret",
+        ),
+        ("http.tls.enabled", True, "http.tls.existingSecret"),
+        (
+            "http.tls",
+            {"enabled": True, "existingSecret": "a", "clientCertificates": {"required": True}},
+            "http.tls.clientCertificates.trusted.existingSecret",
+        ),
+        ("orthanc.SslEnabled", True, "orthanc.SslEnabled"),
+        ("orthanc.DicomTlsPrivateKey", "key.pem", "orthanc.DicomTlsPrivateKey"),
+        ("orthanc.AwsS3Storage.SecretKey", "secret", "orthanc.AwsS3Storage.SecretKey"),
+        ("orthanc.AwsS3Storage.StorageStructure", "legacy", "storage.type s3"),
+        ("orthanc.Cluster.ReadOnlyUsers", ["a"], "orthanc.Cluster.ReadOnlyUsers"),
+        ("storage.type", "s3", "storage.s3.bucket"),
+        ("postgresql", {"existingSecret": "", "keys": {"uri": "uri"}}, "postgresql.existingSecret"),
     ],
 )
 def test_a_contradiction_fails_by_name(path, value, said):

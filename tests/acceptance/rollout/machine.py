@@ -2,8 +2,8 @@
 
 * An image is a folder of programs, which comes first on PATH; the container's `command` is found there.
 * A mount path means a folder of this machine: where it stands in `args`, in `env` or in a ConfigMap, that is replaced.
-  A PersistentVolumeClaim is one folder for all pods, an emptyDir one of the pod.
-* Each pod has the manifest's ports under other numbers, told by ORTHANC__DICOM_PORT and ORTHANC__HTTP_PORT. Addresses
+  A PersistentVolumeClaim is one folder for all pods, an emptyDir one of the pod, a Secret's key a file of mode 0440.
+* Each pod has the manifest's ports under other numbers, told by ORTHANC__DICOM_PORT and its like. Addresses
   of its own (127.0.0.x) would not do: a node listens on all addresses, and with SO_REUSEPORT, so that two of them on
   one port would not even notice each other.
 * DrainSeconds is scaled like the grace that the chart computes from it.
@@ -11,6 +11,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -18,12 +19,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.chart.rendering import Manifest, argv, environment, find
+from tests.acceptance.chart.rendering import Manifest, argv, environment, find, secret_files
 from tests.acceptance.rollout.manifests import Template
 from workers.local.ports import free_ports
 from workers.local.processes import ManagedProcess
 
-PORT_VARIABLES = {"dicom": "ORTHANC__DICOM_PORT", "http": "ORTHANC__HTTP_PORT"}
+PORT_VARIABLES = {
+    "dicom": "ORTHANC__DICOM_PORT",
+    "http": "ORTHANC__HTTP_PORT",
+    "probes": "ORTHANC__CLUSTER__PROBE_PORT",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +101,15 @@ class Machine:
         volumes = {volume["name"]: volume for volume in template.spec.get("volumes", [])}
         mounts: dict[str, Path] = {}
         configurations: list[tuple[Path, Mapping[str, str]]] = []
+        secrets: list[tuple[Path, Mapping[str, tuple[str, str]], int]] = []
         for mount in template.container.get("volumeMounts", []):
             folder = self.folder / name / mount["name"]
             match volumes[mount["name"]]:
                 case {"configMap": {"name": config_map}}:
                     [found] = find(manifests, "ConfigMap", config_map)
                     configurations.append((folder, found["data"]))
+                case {"projected": {"defaultMode": mode}} as volume:
+                    secrets.append((folder, secret_files(volume), mode))
                 case {"persistentVolumeClaim": {"claimName": _}}:
                     folder = self.storage
                 case {"emptyDir": _}:
@@ -110,24 +118,24 @@ class Machine:
                     raise NotImplementedError(f"volume {other}")
             folder.mkdir(parents=True, exist_ok=True)
             mounts[mount["mountPath"]] = folder
+        for folder, files, mode in secrets:
+            for file, key in files.items():
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                (folder / file).write_text(self.secrets[key], "utf-8")
+                (folder / file).chmod(mode)
         for folder, data in configurations:
             for file, text in data.items():
                 (folder / file).write_text(self._configuration(text, mounts), "utf-8")
         return mounts
 
     def _configuration(self, text: str, mounts: Mapping[str, Path]) -> str:
-        document: dict[str, Any] = json.loads(text)
-        for key, value in document.items():
-            if isinstance(value, str):
-                document[key] = _mounted(value, mounts)
+        document: dict[str, Any] = json.loads(_mounted(text, mounts))
         cluster = document["Cluster"]
         cluster["DrainSeconds"] = max(1, round(cluster["DrainSeconds"] * self.scale))
         return json.dumps(document, indent=2)
 
 
-def _mounted(word: str, mounts: Mapping[str, Path]) -> str:
-    """A path of the container as one of this machine; anything else as it is."""
-    for mount, folder in mounts.items():
-        if word == mount or word.startswith(f"{mount}/"):
-            return str(folder) + word.removeprefix(mount)
-    return word
+def _mounted(text: str, mounts: Mapping[str, Path]) -> str:
+    """Paths of the container as those of this machine, wherever they stand; everything else as it is."""
+    ways = "|".join(map(re.escape, sorted(mounts, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w./-])({ways})(?![\w.-])", lambda it: str(mounts[it[1]]), text) if ways else text

@@ -18,6 +18,7 @@ _POD_FIELDS = {
     *("automountServiceAccountToken", "containers", "enableServiceLinks", "imagePullSecrets"),
     *("securityContext", "serviceAccountName", "shareProcessNamespace", "terminationGracePeriodSeconds"),
     *("topologySpreadConstraints", "volumes", "nodeSelector", "tolerations", "affinity", "priorityClassName"),
+    "restartPolicy",  # of the pods of `helm test`, which run once
 }
 _CONTAINER_FIELDS = {
     *("name", "image", "imagePullPolicy", "securityContext", "command", "args", "env", "ports", "resources"),
@@ -36,6 +37,7 @@ class Probe:
     timeout: float
     failures: int
     delay: float
+    tls: bool = False
 
     @property
     def budget(self) -> float:
@@ -46,7 +48,7 @@ class Probe:
     def read(cls, probe: Mapping[str, Any], scale: float) -> "Probe":
         _known(probe, _PROBE_FIELDS, "probe")
         request = probe["httpGet"]
-        _known(request, {"path", "port"}, "httpGet")
+        _known(request, {"path", "port", "scheme"}, "httpGet")
         return cls(
             path=request["path"],
             port=request["port"],
@@ -54,6 +56,7 @@ class Probe:
             timeout=probe.get("timeoutSeconds", 1) * scale,
             failures=probe.get("failureThreshold", 3),
             delay=probe.get("initialDelaySeconds", 0) * scale,
+            tls=request.get("scheme", "HTTP") == "HTTPS",
         )
 
 

@@ -5,6 +5,7 @@ container has to end when they failed as often in a row as they may; readiness i
 """
 
 import http.client
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ _JOIN_SECONDS = 30.0
 
 def ask(probe: Probe, port: int) -> bool:
     """One request; whether the answer is a success, within the probe's time."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=probe.timeout)
+    connection = _connection(probe, port)
     began = time.monotonic()
     try:
         connection.request("GET", probe.path, headers={"User-Agent": "kube-probe/rehearsal", "Connection": "close"})
@@ -27,6 +28,16 @@ def ask(probe: Probe, port: int) -> bool:
     finally:
         connection.close()
     return 200 <= status < 400 and time.monotonic() - began <= probe.timeout
+
+
+def _connection(probe: Probe, port: int) -> http.client.HTTPConnection:
+    if not probe.tls:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=probe.timeout)
+    # A kubelet checks no certificate and shows none.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=probe.timeout, context=context)
 
 
 class Probing:

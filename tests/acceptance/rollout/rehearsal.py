@@ -34,6 +34,7 @@ VALUES: dict[str, Any] = {
 }
 IMAGE, EARLIER_IMAGE = "orthanc-cluster:this", "orthanc-cluster:earlier"
 """Image references; the first is this checkout."""
+PROGRAMS = Path(sys.executable).parent
 UNKNOWN_TO_EARLIER = ("Housekeeping", "LogFormat")
 
 
@@ -64,7 +65,7 @@ class Rehearsal:
             ("archive-redis", "url"): redis_url,
             ("archive-users", "users.json"): '{"uploader": "secret"}',
         }
-        images = {IMAGE: Path(sys.executable).parent} | ({EARLIER_IMAGE: earlier} if earlier else {})
+        images = {IMAGE: PROGRAMS} | ({EARLIER_IMAGE: earlier} if earlier else {})
         self.scale = scale
         self.folder = folder
         self.machine = Machine(folder, secrets, images, scale)
@@ -74,7 +75,7 @@ class Rehearsal:
         self.ingest = Controller(self.machine)
         self.workers = Controller(self.machine)
         self._endpoints = Endpoints(self.balancer, "dicom", lambda: self.ingest.pods, LAG_SECONDS * scale)
-        self._values = _merged(VALUES, {"image": {"tag": "this"}})
+        self._values = merged(VALUES, {"image": {"tag": "this"}})
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -87,7 +88,7 @@ class Rehearsal:
 
     def install(self, *, with_workers: bool = False, **changes: Any) -> None:
         """`helm upgrade --install` with values over those of earlier calls; wait for `is_complete` yourself."""
-        self._values = _merged(self._values, changes)
+        self._values = merged(self._values, changes)
         manifests = render(self._values)
         if self._values["image"]["tag"] == "earlier":
             _as_earlier_chart(manifests)
@@ -142,10 +143,10 @@ def _get(pod: Pod, path: str) -> str:
         connection.close()
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """As Helm merges values."""
-    merged = copy.deepcopy(dict(below))
+    both = copy.deepcopy(dict(below))
     for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
+        old = both.get(key)
+        both[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return both
