@@ -1,4 +1,4 @@
 # Everything is in ./run, which works without make too.
-.PHONY: help install demo test matrix lint lock
-help install demo test matrix lint lock:
+.PHONY: help install demo test matrix proof lint lock
+help install demo test matrix proof lint lock:
 	@./run $@ $(ARGS)

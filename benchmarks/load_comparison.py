@@ -40,10 +40,12 @@ def main(
         runs = []
         versions = {"Orthanc": files.version()}
         with plain_orthanc(files) as (dicom, http):
-            runs.append(_run(f"Orthanc {versions['Orthanc']}, SQLite", dicom, http, count, Path(folder), display))
+            name, metrics = f"Orthanc {versions['Orthanc']}, SQLite", f"{http}/tools/metrics-prometheus"
+            runs.append(_run(name, dicom, http, metrics, count, Path(folder), display))
         with our_cluster(server) as ours:
             versions |= ours.versions
-            runs.append(_run(NAME, ours.dicom[0], ours.http[0], count, Path(folder), display))
+            dicom, http = ours.dicom[0], ours.http[0]
+            runs.append(_run(NAME, dicom, http, f"{http}/metrics", count, Path(folder), display))
         ledgers = [stack.enter_context(Ledger(ledger)) for _, _, ledger in runs]
         pages = [(name, document, ledger) for (name, document, _), ledger in zip(runs, ledgers, strict=True)]
         page = comparison(pages, "The same load into Orthanc and into orthanc-cluster")
@@ -60,7 +62,7 @@ def main(
 
 
 def _run(
-    name: str, dicom: str, http: str, instances: int, folder: Path, display: Display
+    name: str, dicom: str, http: str, metrics: str, instances: int, folder: Path, display: Display
 ) -> tuple[str, dict[str, Any], Path]:
     display.tell(name)
     (archive,) = parse_targets(http)
@@ -72,6 +74,7 @@ def _run(
         instances=instances,
         shared_studies=True,
         queries_per_second=5,
+        metrics=(metrics,),
         seed=SEED,
         ledger=ledger,
     )

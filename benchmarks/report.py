@@ -1,12 +1,12 @@
 """``python -m benchmarks.report``: see README.md."""
 
-import json
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from benchmarks.ingest.outcome import RESULTS
+from benchmarks.reporting.documents import Explanations, documents
 from benchmarks.reporting.page import page
 
 _PATH = click.Path(path_type=Path)
@@ -17,11 +17,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--output", type=_PATH, help="The page; report.html in that folder unless told otherwise.")
 def main(results: Path, output: Path | None) -> None:
     """Make one HTML page, which needs no other file, of all results."""
-    files = sorted(results.glob("*.json"))
-    if not files:
+    found = documents(results)
+    if not found:
         raise click.UsageError(f"no results in {results}: run a benchmark first")
     target = output or results / "report.html"
-    target.write_text(page({file.stem: json.loads(file.read_text("utf-8")) for file in files}), "utf-8")
+    target.write_text(page(found, Explanations.of(results)), "utf-8")
     Console().print(f"written to {target}", highlight=False)
 
 

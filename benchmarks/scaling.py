@@ -1,5 +1,6 @@
 """``python -m benchmarks.scaling``: see README.md."""
 
+import json
 import sys
 import tempfile
 from contextlib import nullcontext
@@ -9,11 +10,11 @@ from pathlib import Path
 import click
 
 from benchmarks.figures import Display, Part
-from benchmarks.growth.measure import measure
+from benchmarks.growth.measure import Sample, measure
 from benchmarks.growth.model import Model
 from benchmarks.growth.text import scaling
 from benchmarks.ingest.machine import load_average, machine, own_server
-from benchmarks.ingest.outcome import finish
+from benchmarks.ingest.outcome import RESULTS, finish
 
 PAGE = Path(__file__).parent / "scaling.md"
 _PATH = click.Path(path_type=Path)
@@ -27,8 +28,14 @@ _WITHIN = 0.15
 @click.option("--smoke", is_flag=True, help="Small, in seconds: does it work at all?")
 @click.option("--keep", type=_PATH, help="Folder for the server; archives in it are kept and used again.")
 @click.option("--json", "json_file", type=_PATH, help="Where to write, instead of benchmarks/results.")
-def main(sizes: str, checked: int, added: int, smoke: bool, keep: Path | None, json_file: Path | None) -> None:
+@click.option("--again", is_flag=True, help="Measure nothing: write the page from the results that are there.")
+def main(
+    sizes: str, checked: int, added: int, smoke: bool, keep: Path | None, json_file: Path | None, again: bool
+) -> None:
     """What an archive costs as it grows; writes benchmarks/scaling.md."""
+    if again:
+        PAGE.write_text(_of_results(json_file or RESULTS / "scaling.json"), "utf-8")
+        return
     wanted = [5_000] if smoke else [int(size) for size in sizes.split(",")]
     checked, added = (10_000, 128) if smoke else (checked, added)
     before, display = load_average(), Display()
@@ -60,6 +67,13 @@ def main(sizes: str, checked: int, added: int, smoke: bool, keep: Path | None, j
     if not smoke:
         PAGE.write_text(scaling(model, samples, found, where), "utf-8")
     sys.exit(finish("scaling", {"growth": part}, where, smoke=smoke, json_file=json_file))
+
+
+def _of_results(file: Path) -> str:
+    part = json.loads(file.read_text("utf-8"))["growth"]
+    samples = [Sample(**each) for each in part["details"]["samples_by_size"]]
+    measured = part["details"].get("measured")
+    return scaling(Model(samples), samples, Sample(**measured) if measured else None, part["machine"])
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ from rich.console import Console
 
 from benchmarks.archives import Archive, prepare
 from benchmarks.figures import Display, Part, machine, table, write
+from benchmarks.ingest.machine import load_average
 from benchmarks.upgrade.beside_writers import beside_writers
 from benchmarks.upgrade.child_counts import child_counts
 from benchmarks.upgrade.killed_upgraders import killed_upgraders
+from benchmarks.upgrade.log import Log
 from benchmarks.upgrade.many_nodes import many_nodes
 from benchmarks.upgrade.setting import Setting
 from workers.local.postgresql import LocalPostgreSQL
@@ -67,20 +69,24 @@ def main(
         "f3": (instances, child_counts),
         "f4": (min(instances, KILLS_INSTANCES), lambda setting: killed_upgraders(setting, kills)),
     }
+    before = load_average()
+    logs = {name: Log() for name in chosen}
     with _folder(keep) as folder, LocalPostgreSQL(folder) as server:
-        found = _measured(server, {name: runs[name] for name in chosen}, seed)
-        where = machine(server)
+        found = _measured(server, {name: runs[name] for name in chosen}, seed, logs)
+        where = machine(server) | {"load_average_before": before}
     console.print(table(found))
     file = json_file or (None if smoke else RESULTS / f"schema_upgrade_pg{where['postgresql'].split('.')[0]}.json")
     if file is not None:
         write(file, found, where)
+        for name, log in logs.items():
+            log.write(file.with_suffix(f".{name}.log"))
         console.print(f"written to {file}", highlight=False)
     # How fast a small upgrade is says nothing; whether it is right does.
     figures = [figure for part in found.values() for figure in part.figures]
     sys.exit(0 if all(figure.met or (smoke and figure.is_speed) for figure in figures) else 1)
 
 
-def _measured(server: LocalPostgreSQL, runs: dict[str, Run], seed: int) -> dict[str, Part]:
+def _measured(server: LocalPostgreSQL, runs: dict[str, Run], seed: int, logs: dict[str, Log]) -> dict[str, Part]:
     found: dict[str, Part] = {}
     display = Display()
     for name, (instances, run) in runs.items():
@@ -88,7 +94,10 @@ def _measured(server: LocalPostgreSQL, runs: dict[str, Run], seed: int) -> dict[
         with display.part(name):
             prepare(server, archive, display.tell)
             with tempfile.TemporaryDirectory() as folder:
-                found[name] = run(Setting(server, archive, Path(folder), seed, display.tell))
+                tell = logs[name].telling(display.tell)
+                found[name] = run(Setting(server, archive, Path(folder), seed, tell, logs[name]))
+            for figure in found[name].figures:
+                logs[name].note(f"{figure.name}: {figure.measured} (wanted: {figure.wanted})")
     return found
 
 

@@ -47,6 +47,50 @@ class Prediction:
     upgrade_seconds: float
     wal_bytes: float
     postgresql_milliseconds: float
+    random_bytes: float = 0.0
+    """Of the indexes into which each instance goes at a place of its own."""
+
+
+RANDOM_INDEXES = (
+    "uniquepublicid",
+    "publicindex",
+    "dicomidentifiersindexvalues",
+    "dicomidentifiersindexvalues2",
+    "dicomidentifiersindex3",
+)
+"""Ordered by public ids or by values; all others grow at their end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A database server that is assumed, not measured; rates a second."""
+
+    cores: int = 8
+    memory_gigabytes: int = 32
+    wal_megabytes: int = 200
+    random_reads: int = 10_000
+    flush_milliseconds: float = 1.0
+
+
+BUSY = 0.7
+"""Of a core, what may be busy on average where senders are not to wait."""
+_CACHE = 0.75
+"""Of the memory, what is there to hold pages."""
+_BATCH = 16
+"""Instances of a batch where there are many senders; it may have 64."""
+
+
+def limits(said: Prediction, host: Host) -> dict[str, float]:
+    """At how many instances a second each part of that host has nothing left."""
+    missing = max(0.0, 1 - _CACHE * host.memory_gigabytes * 1e9 / said.random_bytes) if said.random_bytes else 0.0
+    reads = missing * len(RANDOM_INDEXES)
+    return {
+        "processor": 1000 * host.cores * BUSY / said.postgresql_milliseconds,
+        # The change numbers' lock is held through the flush: one batch after the other, whatever nodes there are.
+        "flushes": 1000 * _BATCH / host.flush_milliseconds,
+        "WAL device": 1e6 * host.wal_megabytes / said.wal_bytes,
+        "memory": host.random_reads / reads if reads else math.inf,
+    }
 
 
 class Model:
@@ -76,6 +120,7 @@ class Model:
             self._upgrade(instances),
             self._wal(height),
             self._cpu(height),
+            sum(sizes.get(name, 0.0) for name in RANDOM_INDEXES),
         )
 
     @staticmethod

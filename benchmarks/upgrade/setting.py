@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.archives import Archive
+from benchmarks.upgrade.log import Log
 from workers.local.postgresql import LocalPostgreSQL
 
 
@@ -14,7 +15,8 @@ class Setting:
 
     Attributes:
         folder: empty, for configurations and logs.
-        tell: shows what goes on.
+        tell: shows what goes on, and notes it in
+        log: what happened when.
     """
 
     server: LocalPostgreSQL
@@ -22,3 +24,4 @@ class Setting:
     folder: Path
     seed: int
     tell: Callable[[str], None]
+    log: Log

@@ -36,6 +36,11 @@ def test_schema_upgrade(tmp_path):
     figures = [figure for part in found.values() for figure in part["figures"]]
     assert [figure["name"] for figure in figures if not figure["met"] and not figure["is_speed"]] == []
     assert all(part["machine"]["postgresql"] and part["sizes"] for part in found.values())
+    log = file.with_suffix(".f2.log").read_text("utf-8").splitlines()
+    moments = [line[:23] for line in log]
+    assert moments == sorted(moments)
+    for text in ("the upgrader is started", "switch: 1 → 10 is done", "instances acknowledged in this second"):
+        assert any(text in line for line in log)
 
 
 @pytest.mark.timeout(150)

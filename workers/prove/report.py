@@ -29,6 +29,7 @@ def as_json(options: ProveOptions, verdict: Verdict, seconds: float) -> dict[str
         "seconds": round(seconds, 1),
         "nodes": options.nodes,
         "writers": options.writers,
+        "pause_seconds": options.pause_seconds,
         "faults": list(options.faults),
         "rules": {rule: verdict.broken[rule] for rule in RULES},
         "looked_at": verdict.looked_at,
@@ -67,7 +68,8 @@ def write_report(folder: Path, document: Mapping[str, Any], history: History) ->
 def _page(document: Mapping[str, Any], history: History) -> Iterator[str]:
     yield (
         f"<p>{document['nodes']} nodes, {document['writers']} writers, {document['seconds']} s. Repeat it: <code>"
-        f"orthanc-cluster prove --seed {document['seed']} --seconds {document['seconds']:.0f}</code></p>"
+        f"orthanc-cluster prove --seconds {document['seconds']:.0f} --nodes {document['nodes']}"
+        f" --writers {document['writers']} --pause {document['pause_seconds']} --seed {document['seed']}</code></p>"
     )
     yield "<h2>Promises</h2><table>"
     for rule, number in document["rules"].items():

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.proof.compact import compact
+from benchmarks.proof.recheck import differences, violations
 from tests.acceptance.prove.saboteurs import Saboteurs, late_change
 from workers.prove.checker import Verdict
-from workers.prove.run import ProveOptions, run_prove
+from workers.prove.run import HISTORY, ProveOptions, run_prove
 from workers.prove.stage import Stage
 
 
@@ -35,6 +37,10 @@ def test_a_sound_cluster_passes_with_all_faults(tmp_path: Path) -> None:
     page = (folder / "verdict.html").read_text()
     assert f"--seed {document['seed']}" in page
     assert "Nothing was lost" in page
+    # The form of the history that is committed says what the verdict says
+    history = compact(folder / HISTORY)
+    assert differences(history, document) == []
+    assert sum(violations(history).values()) == 0
 
 
 def test_planted_defects_are_caught(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a release shows for its promises, in one folder: verdicts, histories, figures, and how to repeat each."""
