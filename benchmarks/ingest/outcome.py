@@ -28,11 +28,12 @@ def finish(
         The exit status: 0 if all figures are met; at smoke size those of speed do not count.
     """
     console = Console()
-    for each in (*tables, table(parts)):
-        console.print(each)
     file = json_file or (None if smoke else RESULTS / f"{name}.json")
     if file is not None:
         write(file, parts, dict(machine))
+    for each in (*tables, table(parts)):
+        console.print(each)
+    if file is not None:
         console.print(f"written to {file}", highlight=False)
     figures = [figure for part in parts.values() for figure in part.figures]
     return 0 if all(figure.met or (smoke and figure.is_speed) for figure in figures) else 1

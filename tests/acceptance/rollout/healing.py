@@ -148,7 +148,7 @@ def killed_at_random(stage: Stage, seed: int = 1) -> Seen:
             traffic = senders.finish()
         seen.intact(traffic)
         killed = sum(pod.exit_status == -9 for pod in rehearsal.ingest.pods if pod.gone)
-        seen.claim("pods killed", kills, killed, killed == kills)
+        seen.claim("pods killed", str(kills), killed, killed == kills)
         seen.none("containers restarted", rehearsal.ingest.restarts)
         seen.details["instances/s meanwhile"] = round(traffic.during(since, until) / (until - since), 1)
         seen.details["longest time without an instance"] = round(traffic.longest_silence(since, until), 2)
