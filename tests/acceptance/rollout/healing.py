@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 from rich.console import Console
 
+from cluster.bulk.ledger import Pace
 from cluster.index.enumerations import ChangeType
 from tests.acceptance.rollout.stage import Seen, Stage
 from tests.support.dicom import make_file
@@ -18,15 +19,18 @@ from workers.local.children import wait_until
 from workers.local.redis_server import LocalRedis
 
 _WARM_UP = 100
+_TIME_BUDGET_SECONDS = 30
+"""The default of `Cluster.TransactionTimeBudgetSeconds`."""
 _IMPORT_SECONDS = 180
-"""Of real time, as that of leases and sweeps is: a message that was lost with the broker is sent again after 30 s."""
+"""Of real time, as that of leases and of the workers' sweeps is."""
 
 
 def frozen(stage: Stage) -> Seen:
     """A pod gets SIGSTOP: it leaves the balancer, fails liveness and is started again; the other one goes on."""
     seen = Seen()
     with stage.rehearsal() as rehearsal:
-        rehearsal.install()
+        # A pod that hangs uses up its whole grace, so that is as short as the chart allows.
+        rehearsal.install(cluster={"drainSeconds": 5}, shutdown={"marginSeconds": 15})
         rehearsal.ingest.wait_until_complete()
         with rehearsal.senders(stage.size.senders) as senders:
             senders.wait_for(_WARM_UP)
@@ -59,8 +63,10 @@ def database_outage(stage: Stage) -> Seen:
     """The server is away for longer than liveness may fail; afterwards everything goes on, and nobody was restarted."""
     seen = Seen()
     outage = stage.seconds(stage.size.outage_seconds)
+    # After a third of it a node says that it is not ready, which the outage has to be longer than.
+    budget_seconds = max(3, round(stage.seconds(_TIME_BUDGET_SECONDS)))
     with stage.rehearsal() as rehearsal:
-        rehearsal.install()
+        rehearsal.install(orthanc={"Cluster": {"TransactionTimeBudgetSeconds": budget_seconds}})
         rehearsal.ingest.wait_until_complete()
         with rehearsal.senders(stage.size.senders) as senders:
             senders.wait_for(_WARM_UP)
@@ -105,7 +111,11 @@ def redis_outage(stage: Stage) -> Seen:
         rehearsal.ingest.wait_until_complete()
         rehearsal.workers.wait_until_complete()
         settings = settings_for(stage.uri, rehearsal.machine.storage, cluster={"RedisUrl": redis.url})
-        command = threading.Thread(target=import_files, args=(settings, [files]), kwargs={"console": _silent()})
+        # Who watches the import sends lost messages again: soon after a short outage, and never in it, which would
+        # end the command. After a long one it is the workers' sweeps that find them.
+        pace = Pace(resend_seconds=min(Pace().resend_seconds, stage.seconds(stage.size.outage_seconds) + 5))
+        options = {"console": _silent(), "pace": pace}
+        command = threading.Thread(target=import_files, args=(settings, [files]), kwargs=options)
         command.start()
 
         def left() -> tuple[int, int]:

@@ -98,7 +98,7 @@ def side_by_side(stage: Stage, earlier: Path) -> Seen:
     """From an earlier version to this one and back, slowly, so that both write to one index in between."""
     seen = Seen()
     with stage.rehearsal(earlier=earlier) as rehearsal, psycopg.connect(stage.uri, autocommit=True) as connection:
-        rehearsal.install(image={"tag": "earlier"}, ingest={"minReadySeconds": 20})
+        rehearsal.install(image={"tag": "earlier"}, ingest={"minReadySeconds": 10})
         rehearsal.ingest.wait_until_complete()
         versions = [_cluster_version(connection)]
         old = rehearsal.ingest.live

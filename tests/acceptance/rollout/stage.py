@@ -34,7 +34,7 @@ class Size:
     files: int
 
 
-SMALL = Size(0.2, 6, held_seconds=60, outage_seconds=120, killing_seconds=80, kill_every_seconds=20, files=1_000)
+SMALL = Size(0.2, 6, held_seconds=40, outage_seconds=50, killing_seconds=60, kill_every_seconds=20, files=1_000)
 LARGE = Size(1.0, 16, held_seconds=600, outage_seconds=120, killing_seconds=180, kill_every_seconds=10, files=10_000)
 
 

@@ -3,11 +3,19 @@
 ``python -m benchmarks.rollout`` is the same with 16 senders and real time. `pytest -s` shows what was measured.
 """
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import psycopg
 import pytest
 
+from tests.acceptance.chart.rendering import ROOT
 from tests.acceptance.rollout import healing, rollouts
 from tests.acceptance.rollout.earlier import earlier_programs
+from tests.acceptance.rollout.haproxy import haproxy_program
 from tests.acceptance.rollout.stage import Seen, Stage
 from tests.schema.archive import fill
 from tests.schema.conftest import at_revision
@@ -18,8 +26,20 @@ def check(seen: Seen) -> None:
     assert not seen.unmet, f"{seen}\n{seen.history}"
 
 
-def test_rolling_update(stage: Stage) -> None:
-    check(rollouts.rolling_update(stage))
+def test_rolling_update_and_that_the_benchmark_works(tmp_path: Path) -> None:
+    haproxy_program()
+    file = tmp_path / "result.json"
+    command = [sys.executable, "-m", "benchmarks.rollout", "--smoke", "--parts", "rolling", "--json", file]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=150, check=False)
+    said = ended.stdout[-3000:] + ended.stderr[-3000:]
+    assert ended.returncode == 0, said
+    found = json.loads(file.read_text("utf-8"))
+    assert list(found) == ["rolling"]
+    # Those of speed too, which the benchmark reports and does not fail for.
+    unmet = [figure for figure in found["rolling"]["figures"] if not figure["met"]]
+    assert not unmet, f"{unmet}\n{said}"
+    assert found["rolling"]["sizes"]["senders"] > 1
 
 
 def test_upgrade_from_revision_1(stage: Stage) -> None:
