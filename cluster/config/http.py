@@ -61,6 +61,11 @@ class HttpSettings(Options):
 
     compression_enabled: bool = Field(default=False, validation_alias="HttpCompressionEnabled")
 
+    @property
+    def maximum_request_body_bytes(self) -> int:
+        """MaximumRequestBodySizeMB in bytes."""
+        return self.maximum_request_body_megabytes << 20
+
     @model_validator(mode="after")
     def _somebody_may_enter(self) -> Self:
         if self.authentication_enabled and not self.registered_users:

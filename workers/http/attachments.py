@@ -13,7 +13,7 @@ from cluster.index.limits import Limits
 from cluster.ingest.attachment import attach, change_form, is_intact
 from workers.http.answers import json_answer
 from workers.http.attachment_bytes import bytes_answer
-from workers.http.body import RequestBody
+from workers.http.body import RequestBody, limited, refuse_if_announced
 from workers.http.described import BYTES, JSON, TEXT, explained, gives, sent, takes
 from workers.http.expanded import PATHS
 from workers.http.handlers import Handler, Routes, reading
@@ -66,6 +66,8 @@ async def put_attachment(services: Services, request: Request) -> Response:
         return Response(status_code=403)
     precondition = precondition_of(services, request)
     settings = services.settings
+    maximum = settings.http.maximum_request_body_bytes
+    refuse_if_announced(request, maximum)
 
     def store(received: Iterator[bytes]) -> Response:
         incoming = services.storage.create(slot.kind)
@@ -90,7 +92,7 @@ async def put_attachment(services: Services, request: Request) -> Response:
     with services.uploads.admit():
         body = RequestBody(request.receive)
         first = await body.next_piece()
-        return await services.uploads.run(store, body.pieces(first))
+        return await services.uploads.run(store, limited(body.pieces(first), maximum))
 
 
 @gives(TEXT)

@@ -13,8 +13,10 @@ from workers.http.errors import BAD_FILE_FORMAT, TIMEOUT, TOO_LARGE, Refusal
 PIECE_BYTES = 1024 * 1024
 """What is held of a body at a time: large enough that a CT slice needs no second hop between loop and thread."""
 
-SILENCE_SECONDS = 60
-"""How long a sender may say nothing in the middle of a body before its thread is needed elsewhere."""
+PROGRESS_BYTES = 64 * 1024
+PROGRESS_SECONDS = 60
+"""So much of a body, or what is left of it, comes in this time, or its thread is needed elsewhere: a byte now and then
+would keep one for ever, and there are few."""
 
 # An image of one colour deflates 1000 to 1, so a ratio alone says nothing about small bodies.
 GUNZIPPED_FREE_BYTES = 256 * 1024 * 1024
@@ -35,13 +37,13 @@ class RequestBody:
 
         Raises:
             ClientDisconnect: the sender went away.
-            Refusal: 408, the sender is silent.
+            Refusal: 408, the sender is silent, or as good as.
         """
         parts: list[bytes] = []
-        size = 0
+        size = progress = 0
         try:
             # One timer for all messages of a piece: `wait_for` would make a task for each.
-            async with asyncio.timeout(SILENCE_SECONDS) as timer:
+            async with asyncio.timeout(PROGRESS_SECONDS) as timer:
                 while self._more and size < PIECE_BYTES:
                     message = await self._receive()
                     if message["type"] == "http.disconnect":
@@ -49,9 +51,12 @@ class RequestBody:
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     self._more = message.get("more_body", False)
-                    timer.reschedule(self._loop.time() + SILENCE_SECONDS)
+                    if size - progress >= PROGRESS_BYTES:
+                        progress = size
+                        timer.reschedule(self._loop.time() + PROGRESS_SECONDS)
         except TimeoutError:
-            raise Refusal(TIMEOUT, f"nothing was received for {SILENCE_SECONDS} seconds") from None
+            needed = f"{PROGRESS_BYTES} bytes, or the rest, in {PROGRESS_SECONDS} seconds"
+            raise Refusal(TIMEOUT, f"the body comes too slowly: {needed} are needed") from None
         return b"".join(parts)
 
     def pieces(self, first: bytes) -> Iterator[bytes]:

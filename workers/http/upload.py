@@ -34,7 +34,7 @@ async def post_instances(services: Services, request: Request) -> Response:
     is_gzip = _is_gzip(request)
     content_type = request.headers.get("content-type", "")
     boundary = boundary_of(content_type) if content_type.lower().startswith("multipart/") else None
-    maximum = services.settings.http.maximum_request_body_megabytes << 20
+    maximum = services.settings.http.maximum_request_body_bytes
     refuse_if_announced(request, maximum)
     with services.uploads.admit():
         body = RequestBody(request.receive)

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from cluster.dicom import status
+from tests.integration.http import test_hostile_files
 from tests.integration.storescp import peer as scripted
 from tests.support.dicom import make_dataset, make_file
 from tests.support.nodes import NodeProcess
@@ -21,6 +22,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 GIGABYTE = 1 << 30
 BUDGET_MEGABYTES = 256
+MAXIMUM_PDU_LENGTH = 65536
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,7 @@ def archive(tmp_path_factory, postgresql, schema_template):
     storage.mkdir()
     with new_database(postgresql, schema_template) as name:
         options = {"DicomCheckCalledAet": True, "DicomAet": "ARCHIVE", "DicomScpTimeout": 5}
+        options |= {"MaximumPduLength": MAXIMUM_PDU_LENGTH}
         node = NodeProcess(
             "node",
             folder,
@@ -119,6 +122,17 @@ def test_text_as_data_set(node):
         assert association.store(CT, "2.25.43", EXPLICIT, b"no data set at all " * 20) == status.CANNOT_UNDERSTAND
 
 
+def test_a_deflated_bomb_is_refused_in_bounded_memory(node):
+    contexts = [(CT, [test_hostile_files.DEFLATED])]
+    bomb = data_set(test_hostile_files.deflated_bomb())
+    with Association.request(
+        "127.0.0.1", node.dicom_port, called_aet="ARCHIVE", calling_aet="SENDER", contexts=contexts
+    ) as association:
+        answer = association.store(CT, "2.25.45", test_hostile_files.DEFLATED, bomb)
+    assert answer == status.CANNOT_UNDERSTAND
+    assert peak_memory(node.process.pid) < BUDGET_MEGABYTES << 20
+
+
 def test_wrong_called_ae_title_is_rejected(node):
     with pytest.raises(AssociationRejected) as raised:
         associate(node, "ELSEWHERE")
@@ -142,7 +156,9 @@ A_ASSOCIATE_AC, A_ABORT = b"\x02", b"\x07"
 def test_malformed_pdu_is_aborted(node, pdu):
     with scripted.Peer(node.dicom_port) as peer:
         peer.send(scripted.association_request("ARCHIVE"))
-        assert peer.reply()[:1] == A_ASSOCIATE_AC
+        answer = peer.reply()
+        assert answer[:1] == A_ASSOCIATE_AC
+        assert struct.pack(">BxHI", 0x51, 4, MAXIMUM_PDU_LENGTH) in answer  # PS3.8 annex D.1.2
         peer.send(pdu)
         assert peer.reply()[:1] == A_ABORT
 
@@ -212,6 +228,16 @@ def test_one_gigabyte_on_a_node_with_a_quarter_of_that(archive):
         for piece in download.iter_bytes():
             received += len(piece)
     assert received == size
+    assert peak_memory(node.process.pid) < BUDGET_MEGABYTES << 20
+
+
+def test_a_large_attachment_in_constant_memory(archive):
+    node = archive[0]
+    path = f"{node.url}/instances/{upload(node, make_file()).json()['ID']}/attachments/1024"
+    megabytes = BUDGET_MEGABYTES + 64
+    answer = httpx.put(path, content=(bytes(1 << 20) for _ in range(megabytes)), timeout=120)
+    assert answer.status_code == 200, answer.text
+    assert httpx.get(f"{path}/size").text == str(megabytes << 20)
     assert peak_memory(node.process.pid) < BUDGET_MEGABYTES << 20
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import select
 import socket
 import time
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from tests.integration.http.conftest import Door, OpenDoor, eventually
 from tests.support.dicom import make_file
+from tests.support.indices import only_on_postgresql
+from workers.http import body
 from workers.http.application import METHODS, route_table
 from workers.http.authentication import OPEN_PATHS
 from workers.http.authorization import QUESTIONS
@@ -150,7 +153,30 @@ def test_a_body_beyond_the_limit_is_refused(open_door: OpenDoor, announced: bool
     answer = door.post(body if announced else iter([body[:1000], body[1000:]]))
     assert answer.status_code == 413
     assert door.files() == []
-    assert door.post(make_file(PixelData=bytes(900_000))).status_code == 200
+    stored = door.post(make_file(PixelData=bytes(900_000))).json()
+    path = f"{stored['Path']}/attachments/1024"
+    answer = door.client.put(path, content=body if announced else iter([body[:1000], body[1000:]]))
+    assert answer.status_code == 413
+    assert door.client.get(path).status_code == 404
+    assert len(door.files()) == 1
+    assert door.client.put(path, content=body[:900_000]).status_code == 200
+
+
+def test_no_route_waits_for_a_body_that_is_too_long(door: Door) -> None:
+    public_id = door.post(make_file()).json()["ID"]
+    kept = door.client.get(f"/instances/{public_id}/attachments/dicom/md5").text
+    takers = set()
+    for template, path, method in routes(public_id):
+        if method not in ("POST", "PUT") or template in OPEN_PATHS:
+            continue
+        with connect(door) as peer:
+            head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 40}\r\n\r\n"
+            peer.sendall(head.encode())
+            status = int(peer.recv(13)[9:12])
+        assert status < 500, (method, path)
+        takers |= {template} if status == 413 else set()
+    assert {"/instances", "/tools/find", "/instances/{id}/attachments/{name}"} <= takers
+    assert door.client.get(f"/instances/{public_id}/attachments/dicom/md5").text == kept
 
 
 def connect(door: Door) -> socket.socket:
@@ -168,6 +194,7 @@ def test_a_head_without_an_end_is_refused(door: Door) -> None:
     assert door.client.get("/livez").status_code == 200
 
 
+@only_on_postgresql  # it is about the door alone
 def test_slow_heads_end_and_disturb_nobody(open_door: OpenDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Silent, half a head, one byte after the other, and silent after a first request."""
     monkeypatch.setattr(LimitedProtocol, "head_seconds", 1.0)
@@ -186,6 +213,33 @@ def test_slow_heads_end_and_disturb_nobody(open_door: OpenDoor, monkeypatch: pyt
     eventually(lambda: door.client.get("/livez").status_code == 200)
 
 
+@only_on_postgresql  # it is about the door alone
+@pytest.mark.parametrize("path", ["/instances", "/tools/find"])
+def test_slow_bodies_end_and_disturb_nobody(door: Door, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "PROGRESS_SECONDS", 1)
+    peers = [connect(door) for _ in range(10)]
+    for peer in peers:
+        peer.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n".encode())
+    answers: dict[socket.socket, bytes] = {}
+    deadline = time.monotonic() + 10
+    while len(answers) < len(peers):
+        assert time.monotonic() < deadline
+        assert door.post(make_file()).status_code == 200
+        for peer in set(peers) - set(answers):
+            try:
+                if select.select([peer], [], [], 0.01)[0]:
+                    answers[peer] = peer.recv(13)
+                else:
+                    peer.sendall(b"x")
+            except ConnectionError:
+                answers[peer] = b""  # a byte that came too late took the answer along
+    assert set(answers.values()) <= {b"HTTP/1.1 408 ", b""}
+    assert b"HTTP/1.1 408 " in answers.values()
+    for peer in peers:
+        peer.close()
+
+
+@only_on_postgresql  # it is about the door alone
 def test_a_gzip_bomb_is_refused_while_others_go_on(door: Door) -> None:
     import gzip
     import threading

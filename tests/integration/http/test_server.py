@@ -170,8 +170,10 @@ def test_loopback_unless_remote_access_is_allowed(open_door: OpenDoor) -> None:
     local = open_door()
     everywhere = open_door(RemoteAccessAllowed=True, RegisteredUsers=USERS)
     # 127.0.0.2 is an address of this machine that is not the one a local server listens on.
-    with socket.create_connection(("127.0.0.2", everywhere.server.port)):
-        pass
+    reached = httpx.get(f"http://127.0.0.2:{everywhere.server.port}/system", trust_env=False)
+    # Who lets everybody come wants to know who it is, as long as nothing else is said.
+    assert reached.status_code == everywhere.client.get("/system").status_code == 401
+    assert local.client.get("/system").status_code == 200
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", local.server.port))
 

@@ -78,6 +78,21 @@ def test_minimum_protocol_version(
                 https.get("/livez")
 
 
+def test_only_the_ciphers_of_the_list(open_door: OpenDoor, options: dict[str, object], authority: Authority) -> None:
+    accepted, other = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"
+    door = open_door(**options, SslCiphersAccepted=[accepted])
+    for cipher in (accepted, other):
+        context = authority.client()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(cipher)
+        with client(door.server.port, context) as https:
+            if cipher == accepted:
+                assert https.get("/livez").status_code == 200
+            else:
+                with pytest.raises(httpx.TransportError):
+                    https.get("/livez")
+
+
 def test_a_certificate_without_its_key_stops_the_start(
     open_door: OpenDoor, options: dict[str, object], server: Certificate
 ) -> None:

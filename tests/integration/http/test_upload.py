@@ -163,7 +163,7 @@ def test_a_sender_that_goes_away_leaves_nothing_behind(door: Door) -> None:
 
 
 def test_a_silent_sender_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.http.body.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("workers.http.body.PROGRESS_SECONDS", 0.2)
     with socket.create_connection(("127.0.0.1", door.server.port)) as sender:
         sender.settimeout(20)
         sender.sendall(b"POST /instances HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n")
