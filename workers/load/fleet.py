@@ -1,14 +1,16 @@
 """Many senders as processes, and one loop that collects what they report.
 
 Processes come from a fork server: it imports the senders' modules once, and unlike a plain fork it is safe when the
-caller has threads. Each sender has a pipe of its own, so one that dies cannot take a shared lock with it.
+caller has threads. Where there is none (Windows), each imports them itself. Each sender has a pipe of its own, so one
+that dies cannot take a shared lock with it.
 """
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 
 from workers.load.ledger import Delivery
 from workers.load.sender import Assignment, main
@@ -23,7 +25,7 @@ class SenderDied(Exception):
 class Fleet:
     """Senders that are ready, and wait for `go`. Made by `fleet`."""
 
-    def __init__(self, processes: dict[Connection, ForkServerProcess]) -> None:
+    def __init__(self, processes: Mapping[Connection, BaseProcess]) -> None:
         self._processes = processes
 
     def go(self) -> None:
@@ -45,11 +47,10 @@ class Fleet:
         """
         working = dict(self._processes)
         while working:
-            ready = wait(list(working), timeout=0.2)
-            if not ready:
+            told = wait(list(working), timeout=0.2)
+            if not told:
                 yield []
-            for pipe in ready:
-                assert isinstance(pipe, Connection)
+            for pipe in [pipe for pipe in working if pipe in told]:
                 report = _receive(pipe, working[pipe])
                 if report is None:
                     del working[pipe]
@@ -63,13 +64,12 @@ def fleet(assignments: Sequence[Assignment]) -> Iterator[Fleet]:
 
     Raises SenderDied.
     """
-    context = multiprocessing.get_context("forkserver")
-    # The command line too: a child of the console script imports it again, and finds it there.
-    context.set_forkserver_preload(["workers.load.sender", "workers.cli"])
-    processes: dict[Connection, ForkServerProcess] = {}
+    context = _context()
+    processes: dict[Connection, BaseProcess] = {}
     try:
         for assignment in assignments:
             here, there = context.Pipe()
+            process: BaseProcess
             process = context.Process(target=main, args=(assignment, there), name="sender", daemon=True)
             process.start()
             # Without our copy the pipe ends when the sender does.
@@ -89,7 +89,17 @@ def fleet(assignments: Sequence[Assignment]) -> Iterator[Fleet]:
             process.join()
 
 
-def _receive(pipe: Connection, process: ForkServerProcess) -> list[Delivery] | None:
+def _context() -> ForkServerContext | SpawnContext:
+    try:
+        context = multiprocessing.get_context("forkserver")
+    except ValueError:
+        return multiprocessing.get_context("spawn")
+    # The command line too: a child of the console script imports it again, and finds it there.
+    context.set_forkserver_preload(["workers.load.sender", "workers.cli"])
+    return context
+
+
+def _receive(pipe: Connection, process: BaseProcess) -> list[Delivery] | None:
     try:
         report: list[Delivery] | None = pipe.recv()
     except (EOFError, ConnectionResetError):
