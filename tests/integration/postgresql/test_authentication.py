@@ -1,12 +1,7 @@
 """Every way in: nodes as an operator starts them, all at once; a wrong secret ends with status 3."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -16,6 +11,7 @@ from cluster.coordinator.gate import Gate
 from cluster.errors import AccessRefused
 from tests.integration.postgresql.conftest import PASSWORDS
 from tests.support.dicom import make_file
+from tests.support.forked import Command, all_have_ended, forked
 from tests.support.settings import settings_for
 from workers.local.children import wait_until
 from workers.local.ports import free_ports
@@ -24,21 +20,9 @@ WRONG = "wrong-hunter2"
 SECRETS = [*PASSWORDS.values(), WRONG]
 
 
-@dataclass
-class Node:
-    port: int
-    pid: int
-    log: Path
-    status_file: Path
-    stored: str = ""
-
-    @property
-    def status(self):
-        return int(self.status_file.read_text()) if self.has_ended else None
-
-    @property
-    def has_ended(self):
-        return self.status_file.exists() and self.status_file.read_text() != ""
+class Node(Command):
+    port = 0
+    stored = ""
 
     def is_ready(self):
         try:
@@ -85,7 +69,7 @@ class Cases:
         self.all[name] = (section, environment)
 
     def command(self, name, port):
-        """What `many_nodes` starts for it."""
+        """The node of that name, not started."""
         section, environment = self.all[name]
         options = {"EnableIndex": True, "MaximumConnectionRetries": 1, "ConnectionRetryInterval": 0}
         file = self._folder / f"{name}.json"
@@ -97,9 +81,9 @@ class Cases:
             "Cluster": {"NodeName": name},
         }
         file.write_text(json.dumps(document), "utf-8")
-        argv = ["ingest", "--verbose", "--config", str(file)]
-        files = {part: str(self._folder / f"{name}.{part}") for part in ("log", "status")}
-        return {"argv": argv, "environment": environment, **files}
+        node = Node(name, self._folder, ["ingest", "--verbose", "--config", str(file)], environment)
+        node.port = port
+        return node
 
     def _place(self):
         return {"Port": self._server.port, "Database": "orthanc"}
@@ -123,24 +107,14 @@ def nodes(tls_server, authority, stranger, tmp_path_factory):
     """What became of all of them."""
     cases = Cases(tls_server, authority, stranger, tmp_path_factory.mktemp("nodes"))
     ports = free_ports(len(cases.all))
-    commands = [cases.command(name, port) for name, port in zip(cases.all, ports, strict=True)]
-    program = [sys.executable, "-m", "tests.support.many_nodes"]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runner:
-        runner.stdin.write(json.dumps(commands))
-        runner.stdin.close()
-        pids = json.loads(runner.stdout.readline())
-        files = [(Path(command["log"]), Path(command["status"])) for command in commands]
-        nodes = [Node(port, pid, *pair) for port, pid, pair in zip(ports, pids, files, strict=True)]
-        started = dict(zip(cases.all, nodes, strict=True))
-        try:
-            for name, node in started.items():
-                if "right" in name and wait_until(node.is_ready, 30) and not node.has_ended:
-                    answer = httpx.post(f"http://127.0.0.1:{node.port}/instances", content=make_file(PatientID=name))
-                    node.stored = answer.json().get("Status", "")
-                    os.kill(node.pid, signal.SIGTERM)
-            assert wait_until(lambda: all(node.has_ended for node in nodes), 30)
-        finally:
-            runner.kill()
+    started = {name: cases.command(name, port) for name, port in zip(cases.all, ports, strict=True)}
+    with forked(list(started.values())):
+        for name, node in started.items():
+            if "right" in name and wait_until(node.is_ready, 30) and not node.has_ended:
+                answer = httpx.post(f"http://127.0.0.1:{node.port}/instances", content=make_file(PatientID=name))
+                node.stored = answer.json().get("Status", "")
+                node.signal(signal.SIGTERM)
+        assert all_have_ended(list(started.values()))
     return started
 
 
