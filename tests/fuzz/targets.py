@@ -58,6 +58,11 @@ def header(content: bytes) -> None:
     _require(size <= _MAXIMUM_AMPLIFICATION * len(content), "more text than the file can hold")
 
 
+def defect(content: bytes) -> None:
+    """One that breaks at its seed, to see whether that is found and told."""
+    _require(not content.startswith(b"defect"), "a defect, to see whether it is found")
+
+
 def _require(holds: bool, otherwise: str) -> None:
     if not holds:
         raise AssertionError(otherwise)
@@ -79,6 +84,8 @@ def seeds(name: str) -> list[bytes]:
     from tests.support.dicom import make_file
     from workers.upper_layer.command_set import echo_request
 
+    if name == "defect":
+        return [b"defect"]
     if name == "header":
         return [make_file(), make_file(PatientName="Müller^\x1b", PixelData=bytes(8)), *_samples()]
     store = data(value(store_command(), 3)) + data(value(b"ab" * 50, 0)) + data(value(b"cd", 2))

@@ -1,31 +1,36 @@
-"""Both targets for some seconds with coverage, and on every input that ever broke them (`tests/fuzz/__main__.py`)."""
+"""Both targets with coverage for a moment, and on every input that ever broke them; CI fuzzes them for longer."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz import targets
+from tests.fuzz import beside, targets
 from tests.support.settings import settings_for
 from workers.storescp.policy import Policy
 
-SECONDS = 8
 REGRESSIONS = Path(__file__).with_name("regressions")
-ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["pdus", "header"])
-def test_some_seconds(name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def _atheris() -> None:
     pytest.importorskip("atheris", reason="atheris has wheels for x86-64 Linux only")
-    command = [sys.executable, "-m", "tests.fuzz", name, str(SECONDS), str(tmp_path / "corpus")]
-    # libFuzzer leaves crash files in the working folder
-    finished = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
-    assert "DONE" in finished.stderr
-    assert not list(tmp_path.glob("crash-*"))
+
+
+@pytest.mark.usefixtures("_atheris")
+def test_a_moment_of_both_and_what_is_said_of_a_defect(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert beside.main("1", str(tmp_path), "true", targets=[*beside.TARGETS, "defect"]) == 1
+    said = capfd.readouterr().out
+    for name in beside.TARGETS:
+        assert f"fuzz {name}: " in said
+        assert "nothing found" in said.split(f"fuzz {name}: ")[1].splitlines()[0], said
+    assert "fuzz defect: BROKEN" in said
+    assert "a defect, to see whether it is found" in said
+    assert "ZGVmZWN0" in said  # "defect", in base64
+
+
+@pytest.mark.usefixtures("_atheris")
+def test_a_command_that_fails_is_not_waited_for(tmp_path: Path) -> None:
+    assert beside.main("600", str(tmp_path), "sh", "-c", "exit 3") == 3
 
 
 @pytest.mark.filterwarnings("ignore")
