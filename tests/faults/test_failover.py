@@ -1,4 +1,7 @@
-"""The server restarts, or its standby takes over, while eight senders send: they see a delay, and nothing is lost."""
+"""The server restarts, or its standby takes over, while eight senders send: they see a delay, and nothing is lost.
+
+Half of them send by C-STORE (pynetdicom), half over HTTP.
+"""
 
 import re
 
@@ -47,7 +50,7 @@ def server(tmp_path_factory):
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_restart_of_the_server_under_load(tmp_path, server, storage_directory, mode):
     with NodeProcess("node", tmp_path, server.uri(), storage_directory) as node:
-        with Senders([node.url]) as senders:
+        with Senders([node.url, node.dicom]) as senders:
             assert senders.go_on()
             server.restart(immediate=mode == "immediate")
             assert senders.go_on()
@@ -74,7 +77,7 @@ def test_promotion_of_a_standby_under_load(tmp_path, pair, storage_directory):
     hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
     uri = f"{user}@{hosts}/orthanc?target_session_attrs=read-write"
     with NodeProcess("node", tmp_path, uri, storage_directory) as node:
-        with Senders([node.url]) as senders:
+        with Senders([node.url, node.dicom]) as senders:
             assert senders.go_on()
             primary.kill()
             with psycopg.connect(standby.uri(), autocommit=True) as connection:

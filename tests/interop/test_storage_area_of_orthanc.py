@@ -2,16 +2,15 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 
 import httpx
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from tests.integration.storage.conftest import objects_of
 from tests.support.dicom import make_file
+from tests.support.large_objects import orphaned_objects
 from tests.support.nodes import NodeProcess
 from tests.support.orthanc import OrthancProcess, orthanc_files
 from tests.support.servers import new_database
@@ -33,20 +32,6 @@ def assert_all_are_there(url, files):
 def rows_of(uri):
     with psycopg.connect(uri, autocommit=True) as connection:
         return {uuid for (uuid,) in connection.execute("SELECT uuid FROM AttachedFiles")}
-
-
-def orphaned_objects(uri):
-    """What vacuumlo would remove, where there is one."""
-    program = shutil.which("vacuumlo")
-    if program is None:
-        return 0
-    parts = conninfo_to_dict(uri)
-    connection = ["-h", parts["host"], "-p", parts["port"], "-U", parts["user"]]
-    environment = os.environ | {"PGPASSWORD": parts["password"]}
-    command = [program, "-n", "-v", *connection, parts["dbname"]]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert "large objects" in ended.stdout
-    return int(ended.stdout.split("Would remove ")[1].split()[0])
 
 
 def test_each_reads_and_deletes_what_the_other_stored(postgresql, tmp_path):

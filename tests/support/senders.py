@@ -1,16 +1,22 @@
-"""Senders that go on until they are told to stop, and know what was acknowledged."""
+"""Senders over HTTP and DICOM that go on until they are told to stop, and know what was acknowledged."""
 
 import threading
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from io import BytesIO
+from typing import Any, Self
 
 import httpx
+import pydicom
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pynetdicom import AE
 
 from tests.support.dicom import make_file
 from workers.local.children import wait_until
+
+_PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -21,10 +27,13 @@ class _Sender:
 
 
 class Senders:
-    """`number` of them, each with series of its own, at the nodes in turn. Context manager: stopped at the end."""
+    """`number` of them, each with series of its own, at the nodes in turn. Context manager: stopped at the end.
 
-    def __init__(self, urls: Sequence[str], number: int = 8) -> None:
-        self._urls = urls
+    `doors` are URLs for POST /instances, or HOST:PORT for pynetdicom's C-STORE on an association that is kept.
+    """
+
+    def __init__(self, doors: Sequence[str], number: int = 8) -> None:
+        self._doors = doors
         self._senders = [_Sender() for _ in range(number)]
         self._ended = threading.Event()
         self._threads = [
@@ -68,19 +77,66 @@ class Senders:
         )
 
     def _run(self, number: int, sender: _Sender) -> None:
-        with httpx.Client(timeout=60) as client:
+        door = self._doors[number % len(self._doors)]
+        with _OverHttp(door) if "://" in door else _OverDicom(door) as client:
             while not self._ended.is_set():
                 uid = f"2.25.{uuid.uuid4().int}"
                 identifiers = {"SOPInstanceUID": uid, "StudyInstanceUID": f"2.25.{number // 2 + 1}"}
                 file = make_file(**identifiers, SeriesInstanceUID=f"2.25.{number}.1")
                 started = time.monotonic()
-                try:
-                    answer = client.post(f"{self._urls[number % len(self._urls)]}/instances", content=file)
-                    outcome = "" if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
-                except httpx.TransportError as error:
-                    outcome = repr(error)
+                outcome = client.send(file)
                 sender.longest_seconds = max(sender.longest_seconds, time.monotonic() - started)
                 if outcome:
                     sender.refused.append(outcome)
                 else:
                     sender.acknowledged.append(uid)
+
+
+class _OverHttp:
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/instances"
+        self._client = httpx.Client(timeout=_PATIENCE_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def send(self, file: bytes) -> str:
+        """What was answered instead of a success."""
+        try:
+            answer = self._client.post(self._url, content=file)
+        except httpx.TransportError as error:
+            return repr(error)
+        return "" if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
+
+
+class _OverDicom:
+    def __init__(self, door: str) -> None:
+        host, _, port = door.partition(":")
+        self._address = (host, int(port))
+        self._ae = AE("SENDER")
+        self._ae.acse_timeout = self._ae.dimse_timeout = self._ae.network_timeout = _PATIENCE_SECONDS
+        self._ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+        self._association: Any = None
+
+    def __enter__(self) -> Self:
+        self._associate()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._association.is_established:
+            self._association.release()
+
+    def _associate(self) -> None:
+        self._association = self._ae.associate(*self._address, ae_title="ORTHANC")
+
+    def send(self, file: bytes) -> str:
+        """What was answered instead of a success."""
+        if not self._association.is_established:
+            self._associate()
+            if not self._association.is_established:
+                return "no association"
+        status = self._association.send_c_store(pydicom.dcmread(BytesIO(file))).get("Status")
+        return "" if status == 0 else "no response" if status is None else f"{status:#06x}"

@@ -6,6 +6,7 @@ import signal
 import time
 import uuid
 
+import httpx
 import psycopg
 import pytest
 
@@ -48,6 +49,9 @@ def test_probes_and_metrics_and_nothing_else(start, folder, database_uri, storag
         worker.wait_ready()
         assert worker.get("/startupz").status_code == worker.get("/livez").status_code == 200
         assert worker.get("/system").status_code == worker.get("/instances").status_code == 404
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            for path in ("/startupz", "/livez", "/readyz", "/metrics", "/instances", "/"):
+                assert httpx.request(method, worker.url + path, content=b"1").status_code in (404, 405)
         done = 'orthanc_cluster_tasks_total{outcome="done",task="import_chunk"}'
         assert wait_until(lambda: worker.metric(done) == 2, 60)
         assert worker.metric('orthanc_cluster_task_seconds_count{task="import_chunk"}') == 2

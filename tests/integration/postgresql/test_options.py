@@ -18,13 +18,13 @@ from cluster.index.requested_tags import requested_tags
 from cluster.ingest.intake import open_intake
 from cluster.ingest.origin import Origin
 from tests.concurrency import test_lock, test_same_series
-from tests.integration.cli import test_exit_status
 from tests.integration.database import test_transaction
 from tests.integration.postgresql import test_tls
+from tests.integration.sqlite import test_node
+from tests.integration.storage import test_areas
 from tests.support.dicom import make_file
 from tests.support.proxy import Proxy
 from tests.support.settings import settings_for
-from tests.unit.config import test_postgresql
 from workers.local.children import wait_until
 from workers.node import _housekeeping
 
@@ -227,8 +227,11 @@ def test_allow_inconsistent_child_counts(database_uri, storage_directory, allowe
 # -- all of them -----------------------------------------------------------------------------------------------------
 
 TESTS = {  # the functions, not their names: one that is gone is missed when this module is read
-    "EnableIndex": test_exit_status.test_wrong_configuration_is_status_2_and_names_the_option,
-    "EnableStorage": test_postgresql.test_a_wrong_option_is_named,
+    "EnableIndex": (test_schema, test_node.test_one_process_at_a_time),
+    "EnableStorage": (
+        test_areas.test_what_was_acknowledged_is_there,
+        test_areas.test_large_ones_pass_in_bounded_memory,
+    ),
     "Lock": test_lock.test_second_node_is_refused_until_the_first_has_gone,
     "Host": test_server_by_fields,
     "Port": test_server_by_fields,

@@ -12,6 +12,7 @@ import pytest
 
 from cluster.ingest.intake import Intake, open_intake
 from cluster.schema.install import install
+from tests.support.large_objects import orphaned_objects
 from tests.support.s3 import keys_of
 from tests.support.settings import settings_for
 
@@ -77,6 +78,8 @@ def opened_medium(
     yield medium
     for intake in opened:
         intake.close()
+    if name == "postgresql":
+        assert orphaned_objects(database_uri) == 0
 
 
 @pytest.fixture(params=MEDIA)

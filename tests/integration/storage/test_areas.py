@@ -21,6 +21,7 @@ from cluster.ingest.attachment import attach, change_form, content, is_intact
 from cluster.ingest.origin import Origin
 from cluster.ingest.removal import remove_files
 from tests.support.dicom import make_file
+from tests.support.large_objects import orphaned_objects
 from tests.support.proxy import Proxy
 
 ORIGIN = Origin("DicomProtocol", "SENDER", "127.0.0.1", "ORTHANC")
@@ -193,6 +194,13 @@ def test_two_remove_the_same(medium, sql):
         thread.join()
     assert removed == [stored] * 4
     assert medium.uuids() == set()
+
+
+def test_a_large_object_without_a_row_is_seen(database_uri, sql):
+    [(orphan,)] = sql("SELECT lo_create(0)")
+    assert orphaned_objects(database_uri) == 1
+    sql("SELECT lo_unlink(%s::oid)", orphan)
+    assert orphaned_objects(database_uri) == 0
 
 
 @pytest.mark.parametrize("size", [1000, LARGE])

@@ -168,6 +168,29 @@ def test_a_bucket_out_of_reach_makes_the_node_wait(s3, tmp_path, database_uri, s
             assert httpx.post(f"{node.url}/instances", content=make_file(), trust_env=False).status_code == 200
 
 
+def test_what_is_lost_on_the_way_is_sent_again(open_, s3):
+    root = uuid.uuid4().hex
+    with Proxy("127.0.0.1", s3.port) as proxy:
+        intake = open_(RootPath=root, Endpoint=f"http://127.0.0.1:{proxy.port}")
+        for pixels in (100, 20 << 20):  # the larger one in parts
+            proxy.lose(b"PUT ")
+            proxy.swallow_answer_after(b"PUT ")
+            file = make_file(SOPInstanceUID=f"2.25.{pixels}", PixelData=bytes(pixels))
+            assert send(intake, file).status == "Success"
+            assert proxy.faults_left == 0
+    assert len(keys_of(s3, root)) == 2
+
+
+def test_a_request_without_an_answer_is_given_up_and_sent_again(open_, s3):
+    with Proxy("127.0.0.1", s3.port) as proxy:
+        intake = open_(RootPath=uuid.uuid4().hex, Endpoint=f"http://127.0.0.1:{proxy.port}", RequestTimeout=1)
+        assert send(intake, make_file(SOPInstanceUID="2.25.1")).status == "Success"
+        proxy.swallow()
+        started = time.monotonic()
+        assert send(intake, make_file(SOPInstanceUID="2.25.2")).status == "Success"
+        assert 1 <= time.monotonic() - started < 15
+
+
 def test_a_node_without_its_bucket_starts_and_is_not_ready(database_uri, storage_directory, s3):
     options = s3.options | {"Endpoint": "http://127.0.0.1:1", "ConnectionTimeout": 1}
     with closing(open_intake(settings_for(database_uri, storage_directory, AwsS3Storage=options))) as intake:

@@ -125,6 +125,16 @@ def test_peer_that_falls_silent(start_scp: StartScp, collector: Collector, sent:
     still_serves(scp, collector)
 
 
+def test_peer_that_never_asks_where_there_is_no_timeout(
+    start_scp: StartScp, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.storescp.association.ARTIM_SECONDS", 0.5)
+    scp = start_scp(DicomScpTimeout=0)
+    with Peer(scp.port) as silent:
+        assert silent.reply() == b""
+    still_serves(scp, collector)
+
+
 def test_idle_association_lives_where_there_is_no_timeout(start_scp: StartScp) -> None:
     scp = start_scp(DicomScpTimeout=0)
     with Peer(scp.port) as peer:
