@@ -10,6 +10,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cluster.config import PostgreSQLSettings
+from cluster.database.refusal import explained
 from cluster.database.verbose_cursor import VerboseCursor
 from cluster.errors import DatabaseRefused
 
@@ -58,7 +59,10 @@ def connect(settings: PostgreSQLSettings) -> psycopg.Connection:
         DatabaseRefused: it is no direct one, but led through a pooler in transaction mode.
     """
     string = connection_string(settings, direct=True)
-    connection = psycopg.connect(string, **connection_options(settings))
+    try:
+        connection = psycopg.connect(string, **connection_options(settings))
+    except psycopg.OperationalError as error:
+        raise explained(error, string) from error
     try:
         # A pooler invents the process id that it gives its clients.
         if _server_process(connection) != connection.info.backend_pid and _shares_server(connection, string):

@@ -24,6 +24,7 @@ from cluster.database.connection import (
     require_answer,
 )
 from cluster.database.outage import Outage
+from cluster.database.refusal import explained
 
 _MAX_IDLE_SECONDS = 60
 _MAX_LIFETIME_SECONDS = 3600
@@ -146,13 +147,15 @@ class Pool:
 
         class Remembering(PooledConnection):
             @classmethod
-            def connect(cls, *arguments: Any, **options: Any) -> Self:
+            def connect(cls, conninfo: str = "", **options: Any) -> Self:
                 try:
-                    connection = super().connect(*arguments, **options)
+                    connection = super().connect(conninfo, **options)
                 except psycopg.Error as error:
-                    pool._last_failure = error
                     telemetry.connection_attempts.labels("failed").inc()
-                    raise
+                    if isinstance(error, psycopg.OperationalError):
+                        error = explained(error, conninfo)
+                    pool._last_failure = error
+                    raise error
                 pool._last_failure = None
                 telemetry.connection_attempts.labels("opened").inc()
                 return connection

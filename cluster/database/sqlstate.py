@@ -22,6 +22,7 @@ from cluster.errors import (
     SerializationConflict,
     StorageFailed,
     StorageFull,
+    Transient,
 )
 
 TRANSIENT: dict[str, type[ClusterError]] = {
@@ -61,12 +62,20 @@ _ACCESS_REFUSED = re.compile(
     r"|service file|definition of service|requires a valid client certificate|client certificate",
 )
 """What keeps us out until somebody changes something, told by the words: libpq gives no SQLSTATE for a connection that
-was refused. In another language it passes for a server that cannot be reached."""
+was refused. libpq's own words are English in any process of Python's; a server's may not be (`refusal.py`)."""
 
 _NO_CONNECTION = re.compile(r"^connection (?:failed|is bad): (connection to server .+?) failed: ")
 
 CONNECTION_LOST = "08006"
 """Stands for a lost connection, where libpq gives no SQLSTATE."""
+
+
+class ConnectionRefused(psycopg.OperationalError):
+    """A server answered and let us not in, and `sqlstate` says why."""
+
+    def __init__(self, message: str, sqlstate: str) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
 
 
 def error_class(sqlstate: str) -> type[ClusterError]:
@@ -89,6 +98,9 @@ def translate(error: psycopg.Error) -> ClusterError:
             return AccessRefused(message) if _ACCESS_REFUSED.search(message) else DatabaseUnavailable(message)
         return DatabaseRefused(_first_line(error))
     kind = error_class(state)
+    if isinstance(error, ConnectionRefused) and not issubclass(kind, Transient):
+        # No statement was refused, but everything: a password, a missing database, a right.
+        kind = AccessRefused
     meaning = f"{MEANING[state]}: " if state in MEANING else ""
     message = f"{meaning}{_first_line(error)} (SQLSTATE {state})"
     return DatabaseRefused(message, state) if kind is DatabaseRefused else kind(message)

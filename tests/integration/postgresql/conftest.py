@@ -12,6 +12,7 @@ from cluster.config import PostgreSQLSettings, load_settings
 from cluster.database import Database
 from cluster.schema.install import install_database
 from tests.support.tuned_server import TunedPostgreSQL
+from workers.local.postgresql import ENVIRONMENT
 
 PASSWORDS = {"scram_user": "scram-hunter2", "md5_user": "md5-hunter2", "tls_user": "tls-hunter2"}
 RULES = [
@@ -21,7 +22,7 @@ RULES = [
     "hostssl all tls_user 127.0.0.1/32 scram-sha-256",
     "hostnossl all plain_user 127.0.0.1/32 trust",
     "host all md5_user 127.0.0.1/32 md5",
-    "host all orthanc,scram_user 127.0.0.1/32 scram-sha-256",
+    "host all orthanc,scram_user,crowd 127.0.0.1/32 scram-sha-256",
     "host replication all 127.0.0.1/32 scram-sha-256",
 ]
 
@@ -59,7 +60,13 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="package")
 def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[TunedPostgreSQL]:
-    with TunedPostgreSQL(tmp_path_factory.mktemp("tls")) as server:
+    with pytest.MonkeyPatch.context() as patch:
+        # It chooses the catalogue of messages for any locale but C.
+        patch.setattr("workers.local.postgresql.ENVIRONMENT", ENVIRONMENT | {"LANGUAGE": "de"})
+        server = TunedPostgreSQL(tmp_path_factory.mktemp("tls"))
+        server.start()
+    with server:
+        server.execute("ALTER SYSTEM SET lc_messages = 'C'")
         server.serve_tls(authority.ca, authority.ca.issue_cert("localhost"))
         for name, password in PASSWORDS.items():
             kind = "md5" if name == "md5_user" else "scram-sha-256"

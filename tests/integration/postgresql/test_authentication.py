@@ -8,8 +8,10 @@ import psycopg
 import pytest
 
 from cluster.coordinator.gate import Gate
-from cluster.errors import AccessRefused
-from tests.integration.postgresql.conftest import PASSWORDS
+from cluster.database.connection import connect
+from cluster.database.sqlstate import translate
+from cluster.errors import AccessRefused, DatabaseUnavailable
+from tests.integration.postgresql.conftest import PASSWORDS, section
 from tests.support.dicom import make_file
 from tests.support.forked import Command, all_have_ended, forked
 from tests.support.settings import settings_for
@@ -158,3 +160,53 @@ def test_a_missing_service_and_a_missing_database_are_told(tls_server, tmp_path)
     assert 'definition of service "none" not found' in refused("service=none")
     nobody = tls_server.uri().replace("//orthanc:", "//nobody:")
     assert 'no pg_hba.conf entry for host "127.0.0.1", user "nobody"' in refused(nobody)
+
+
+def told_by(server):
+    with psycopg.connect(server.uri()) as connection, pytest.raises(psycopg.Error) as raised:
+        connection.execute("SELECT 1/0")
+    return str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def german(tls_server):
+    """The server when its messages are German, with a role that may not connect; or the tests are skipped."""
+    tls_server.execute("CREATE ROLE crowd LOGIN PASSWORD 'crowd' CONNECTION LIMIT 0")
+    tls_server.execute("ALTER SYSTEM SET lc_messages = 'C.UTF-8'")
+    tls_server.reload()
+    if told_by(tls_server).startswith("division by zero"):
+        pytest.skip("this PostgreSQL speaks no German")
+    yield tls_server
+    tls_server.execute("ALTER SYSTEM SET lc_messages = 'C'", "DROP ROLE crowd")
+    tls_server.reload()
+
+
+def uri_of(server, user, password):
+    return f"postgresql://{user}:{password}@127.0.0.1:{server.port}/orthanc"
+
+
+@pytest.mark.parametrize(
+    ("place", "words", "sqlstate", "kind"),
+    [
+        (("orthanc", WRONG), "Passwort-Authentifizierung", "28P01", AccessRefused),
+        (("crowd", "crowd"), "zu viele Verbindungen", "53300", DatabaseUnavailable),
+    ],
+)
+def test_a_refusal_in_another_language_is_known_by_its_code(german, place, words, sqlstate, kind):
+    with pytest.raises(psycopg.OperationalError) as raised:
+        connect(section(ConnectionUri=uri_of(german, *place)))
+    meaning = translate(raised.value)
+    assert type(meaning) is kind
+    assert words in str(meaning)
+    assert sqlstate in str(meaning)
+
+
+def test_whom_another_language_refuses_gives_up(german, open_database):
+    settings = settings_for(uri_of(german, "orthanc", WRONG), postgresql={"MaximumConnectionRetries": 0})
+    with pytest.raises(AccessRefused, match="Passwort"):
+        Gate(settings).wait_until_ready()
+    with pytest.raises(AccessRefused, match=r"Datenbank .*none.* existiert nicht"):
+        Gate(settings_for(german.uri("none"), postgresql={"MaximumConnectionRetries": 0})).wait_until_ready()
+    database = open_database(uri_of(german, "orthanc", WRONG), budget=0.2, MaximumConnectionRetries=0)
+    with pytest.raises(AccessRefused, match="28P01"):
+        database.run("look", lambda cursor: cursor.execute("SELECT 1"))

@@ -5,7 +5,7 @@ import pytest
 from psycopg import errors as pg
 
 from cluster import errors
-from cluster.database.sqlstate import PERMANENT, TRANSIENT, error_class, translate
+from cluster.database.sqlstate import PERMANENT, TRANSIENT, ConnectionRefused, error_class, translate
 
 KNOWN = {
     error.sqlstate: error
@@ -64,6 +64,25 @@ def test_every_leaf_is_transient_or_permanent():
 @pytest.mark.parametrize("error", [psycopg.OperationalError("server closed the connection"), pg.ConnectionTimeout()])
 def test_a_connection_error_without_sqlstate_is_transient(error):
     assert isinstance(translate(error), errors.DatabaseUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind"),
+    [
+        ("28P01", errors.AccessRefused),
+        ("28000", errors.AccessRefused),
+        ("3D000", errors.AccessRefused),
+        ("42501", errors.AccessRefused),
+        ("55000", errors.AccessRefused),
+        ("53300", errors.DatabaseUnavailable),
+        ("57P03", errors.DatabaseUnavailable),
+    ],
+)
+def test_a_refused_connection_is_told_by_its_code(sqlstate, kind):
+    message = "connection failed: connection to server failed: FATAL:  in some language"
+    meaning = translate(ConnectionRefused(message, sqlstate))
+    assert type(meaning) is kind
+    assert sqlstate in str(meaning)
 
 
 def test_misuse_of_the_library_is_permanent():
