@@ -4,7 +4,12 @@ Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for 
 never an address or an id, which a sender could choose; AE titles only up to a number (`peer_label`).
 """
 
+import functools
+import time
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from cluster import tracing
 
 _PREFIX = "orthanc_cluster_"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -75,6 +80,12 @@ import_chunks = Gauge(
     ["state"],
     multiprocess_mode="livemax",
 )
+jobs = Gauge(
+    _PREFIX + "jobs",
+    "Jobs and bulk imports that /jobs lists, by state; the same in every worker",
+    ["state"],
+    multiprocess_mode="livemax",
+)
 tasks = Counter(_PREFIX + "tasks", "Celery tasks, by outcome", ["task", "outcome"])
 task_seconds = Histogram(
     _PREFIX + "task_seconds",
@@ -82,6 +93,9 @@ task_seconds = Histogram(
     ["task"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
 )
+
+# Traces
+spans = Counter(_PREFIX + "spans", "Spans that the collector took (exported), or did not (lost)", ["outcome"])
 
 # Housekeeping
 housekeeping_leader = Gauge(
@@ -101,6 +115,43 @@ housekeeping_done = Gauge(
 housekeeping_seconds = Histogram(
     _PREFIX + "housekeeping_seconds", "Time of one housekeeping task", ["task"], buckets=_SECONDS
 )
+
+
+_phase = functools.cache(phase_seconds.labels)
+
+
+def end_phase(phase: str, started: float, ended: float | None = None) -> float:
+    """Count a phase of an instance or batch, which is a part of its span too where traces are on.
+
+    Args:
+        started: on the clock of `time.monotonic`.
+        ended: likewise; now unless it was before.
+
+    Returns when it ended.
+    """
+    if ended is None:
+        ended = time.monotonic()
+    _phase(phase).observe(ended - started)
+    if tracing.tracer is not None:
+        tracing.tracer.past(phase, started, ended)
+    return ended
+
+
+def end_transaction(name: str, started: float, retries: int, failure: str | None) -> None:
+    """Count the time of a unit of work, which is a span too where traces are on.
+
+    Args:
+        started: on the clock of `time.monotonic`.
+        retries: how often it was run again.
+        failure: the SQLSTATE for which it was given up.
+    """
+    ended = time.monotonic()
+    transaction_seconds.labels(name).observe(ended - started)
+    if tracing.tracer is not None:
+        attributes: dict[str, tracing.Value] = {"orthanc_cluster.retries": retries}
+        if failure is not None:
+            attributes["db.response.status_code"] = failure
+        tracing.tracer.past(f"transaction {name}", started, ended, attributes)
 
 
 _PEERS = 100

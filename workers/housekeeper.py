@@ -8,6 +8,7 @@ from cluster.ingest.intake import open_intake
 from workers import metrics
 from workers.backstage import Backstage
 from workers.housekeeping import keeping_house
+from workers.traces import traces
 
 _LOG = logging.getLogger(__name__)
 
@@ -20,6 +21,7 @@ def serve(settings: Settings) -> None:
         SchemaMismatch, DatabaseRefused: the database will not do, and waiting would not change that.
     """
     with (
+        traces(settings, "housekeeping"),
         Backstage(settings, "housekeeping", metrics.own_process) as backstage,
         contextlib.closing(open_intake(settings)) as intake,
     ):

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from cluster import telemetry
+from cluster import telemetry, tracing
 from cluster.config import Settings
 from cluster.coordinator.election import Election
 from cluster.database import Database
@@ -143,6 +143,11 @@ class Housekeeping:
         return self._stopping.is_set() or (self._election is not None and self._election.term != self._term)
 
     def _pass(self) -> None:
+        with tracing.span("housekeeping"):
+            self._tasks()
+        telemetry.housekeeping_pass.set_to_current_time()
+
+    def _tasks(self) -> None:
         if self._missing_child_counts:
             self._task("count_missing_children", self._count_missing_children)
         self._task("count_lock_waits", lambda: telemetry.lock_waits.set(count_lock_waits(self._database)))
@@ -151,7 +156,6 @@ class Housekeeping:
         self._task("log_stable_resources", lambda: log_stable_resources(self._database, self._stable_age_seconds))
         self._task("settle_left_files", self._settle_left_files)
         self._task("remove_files", lambda: remove_files(self._database, self._storage, self._must_stop))
-        telemetry.housekeeping_pass.set_to_current_time()
 
     def _settle_left_files(self) -> None:
         if time.monotonic() >= self._next_left_files:
@@ -167,7 +171,8 @@ class Housekeeping:
             return
         started = time.monotonic()
         try:
-            work()
+            with tracing.span(name):
+                work()
             telemetry.housekeeping_done.labels(name).set_to_current_time()
         except OfficeLost:
             raise

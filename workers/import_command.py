@@ -13,6 +13,7 @@ from uuid import UUID
 
 from rich.console import Console
 
+from cluster import tracing
 from cluster.bulk.files import Found, cut, walk, why_unusable
 from cluster.bulk.ledger import Job, Ledger, Pace, Progress
 from cluster.bulk.report import write_report
@@ -21,7 +22,8 @@ from cluster.database import Database
 from cluster.errors import BrokerUnavailable, ClusterError, ConfigurationError
 from workers.import_display import Display, say, table
 from workers.tasks.app import make_app
-from workers.tasks.messages import check_broker, dispatch
+from workers.tasks.messages import Trace, check_broker, dispatch
+from workers.traces import traces
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -64,7 +66,8 @@ def import_files(
     database.open()
     command = _Command(settings, Ledger(database, pace), console, silence_seconds)
     try:
-        return command.run(paths, resume, report)
+        with traces(settings, "import"), tracing.span("import"):
+            return command.run(paths, resume, report)
     except BrokerUnavailable as error:
         say(console, f"The broker does not answer (setting Cluster.RedisUrl): {error}", _RED)
         return EXIT_FAILED
@@ -170,7 +173,7 @@ class _Command:
         """Show progress and send what needs a message, for the first time or again."""
         progress = self._ledger.progress(job_id)
         display.show(progress, is_walked=is_walked)
-        dispatch(self._app, self._ledger)
+        dispatch(self._app, self._ledger, Trace(job_id, tracing.headers()))
         if self._silence.is_too_long(progress):
             display.say(
                 f"No worker has taken anything for {self._silence.seconds:g} s. "

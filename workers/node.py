@@ -22,6 +22,7 @@ from workers.siblings import Siblings
 from workers.storage_watch import StorageWatch
 from workers.storescp.listener import StoreScp
 from workers.termination import on_termination
+from workers.traces import traces
 from workers.upper_layer.pdu import DEFAULT_MAXIMUM_LENGTH
 
 _LOG = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def serve(
     on_termination(stop)
     on_termination(stop_for_restart, [restart.SIGNAL])
     with (
+        traces(settings, "ingest"),
         contextlib.closing(gate),
         contextlib.closing(intake),
         StorageWatch(intake.storage),

@@ -23,6 +23,7 @@ from cluster.schema.steps import REVISIONS, steps_between
 from cluster.schema.upgrade import upgrade_offline
 from workers.schema_report import json_progress, json_steps, print_progress, print_steps
 from workers.termination import terminate_like_ctrl_c
+from workers.traces import traces
 from workers.upgrade_display import UpgradeDisplay
 
 _PATH = click.Path(path_type=Path)
@@ -133,10 +134,10 @@ def upgrade(configuration: Sequence[Path], as_json: bool, target: int, offline: 
     settings = load_settings(configuration)
     name, node = settings.postgresql.schema_name, settings.cluster.node_name
     if offline:
-        with direct_connection(settings.postgresql) as connection:
+        with traces(settings, "schema"), direct_connection(settings.postgresql) as connection:
             done = upgrade_offline(connection, name, node, target, _teller(as_json))
     else:
-        with UpgradeDisplay(quiet=as_json) as display:
+        with traces(settings, "schema"), UpgradeDisplay(quiet=as_json) as display:
             done = upgrade_by_hand(
                 settings, target, on_step=display.step, on_progress=display.show, on_wait=display.waits
             )

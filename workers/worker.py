@@ -8,6 +8,7 @@ from workers import metrics
 from workers.backstage import Backstage
 from workers.tasks.watch import Watch
 from workers.tasks.worker import Worker
+from workers.traces import traces
 
 
 def serve(settings: Settings, processes: int) -> int:
@@ -21,8 +22,10 @@ def serve(settings: Settings, processes: int) -> int:
     watch = Watch(settings, worker.app)
     backstage = Backstage(settings, "worker", metrics.all_processes, lambda: watch.hindrance)
     with backstage:
-        if not backstage.wait_until_ready():
-            return 0
+        # It may be this process that upgrades the schema; tasks are traced by those of the pool.
+        with traces(settings, "worker"):
+            if not backstage.wait_until_ready():
+                return 0
         backstage.on_stop(worker.stop)
         with watch.running():
             return worker.run()

@@ -14,6 +14,7 @@ from cluster.config.process_environment import (
     forget_shared_metrics,
     share_metrics_between_processes,
     shared_metrics_folder,
+    tracing_variables,
 )
 from cluster.config.s3 import S3Settings
 from cluster.config.settings import Settings
@@ -32,4 +33,5 @@ __all__ = [
     "load_settings",
     "share_metrics_between_processes",
     "shared_metrics_folder",
+    "tracing_variables",
 ]

@@ -22,6 +22,14 @@ def forget_shared_metrics() -> None:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 
+def tracing_variables() -> dict[str, str]:
+    """What OpenTelemetry's own variables say, those that are not empty; it reads them itself.
+
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_") and value}
+
+
 def environment_without_settings() -> dict[str, str]:
     """This process's environment for a child that gets all its settings from a file."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ORTHANC_")}

@@ -6,6 +6,7 @@ import threading
 import psycopg
 from psycopg.rows import TupleRow
 
+from cluster import tracing
 from cluster.config import Settings
 from cluster.coordinator.pulse import Pulse
 from cluster.database.advisory_lock import BACK_FILL_KEY, try_advisory_lock
@@ -52,7 +53,10 @@ class BackFiller:
                 _LOG.warning("back-fill of the schema upgrade: %s", error)
 
     def _work(self, session: psycopg.Connection[TupleRow]) -> None:
-        with Pulse(self._settings.postgresql, session, self._stopped, lambda connection, progress: None) as pulse:
+        with (
+            tracing.span("schema upgrade"),
+            Pulse(self._settings.postgresql, session, self._stopped, lambda connection, progress: None) as pulse,
+        ):
             options = pulse.options(self._settings, lambda name: _LOG.info("schema upgrade: %s", name))
             done = back_fill(session, self._settings.postgresql.schema_name, self._settings.cluster.node_name, options)
         if done:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import tenacity
 
+from cluster import tracing
 from cluster.config import Settings
 from cluster.coordinator.pulse import Pulse
 from cluster.errors import ClusterError, ReadOnlyServer, StorageFull, Transient
@@ -50,6 +51,7 @@ def upgrade_by_hand(
 
     def attempt() -> list[str]:
         with (
+            tracing.span("schema upgrade"),
             direct_connection(settings.postgresql) as session,
             Pulse(settings.postgresql, session, never, lambda _, progress: on_progress(progress)) as pulse,
         ):

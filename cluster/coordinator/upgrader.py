@@ -7,6 +7,7 @@ from collections.abc import Callable
 import psycopg
 from psycopg.rows import TupleRow
 
+from cluster import tracing
 from cluster.config import Settings
 from cluster.coordinator.membership import Membership
 from cluster.coordinator.pulse import Pulse
@@ -54,7 +55,7 @@ def upgrade(
         detail = f"; waits for a lock, in the way: {who}"
         _LOG.info("schema upgrade: waits for a lock, in the way: %s", who)
 
-    with Pulse(settings.postgresql, session, stopped, look) as pulse:
+    with tracing.span("schema upgrade"), Pulse(settings.postgresql, session, stopped, look) as pulse:
         options = pulse.options(settings, step_begins, waiting)
         prepare_and_switch(
             session, settings.postgresql.schema_name, settings.cluster.node_name, source, REVISION, options

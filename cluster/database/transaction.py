@@ -209,6 +209,8 @@ class Database:
         started = time.monotonic()
         deadline = started + self._time_budget_seconds
         doubtful = False
+        retries = 0
+        failure: str | None = None
 
         def once() -> T:
             nonlocal doubtful
@@ -229,6 +231,8 @@ class Database:
             return result
 
         def count(state: tenacity.RetryCallState) -> None:
+            nonlocal retries
+            retries += 1
             error = state.outcome.exception() if state.outcome else None
             telemetry.transaction_retries.labels(name, sqlstate_of(error)).inc()
             _LOG.warning("transaction %s is run again (attempt %d): %s", name, state.attempt_number, error)
@@ -243,13 +247,14 @@ class Database:
         try:
             return replay(once)
         except ClusterError as error:
-            telemetry.transaction_failures.labels(name, sqlstate_of(error)).inc()
+            failure = sqlstate_of(error)
+            telemetry.transaction_failures.labels(name, failure).inc()
             if doubtful and not isinstance(error, CommitUnknown):
                 # Whatever ended the last attempt, an earlier one may have committed.
                 raise CommitUnknown(str(error)) from error
             raise
         finally:
-            telemetry.transaction_seconds.labels(name).observe(time.monotonic() - started)
+            telemetry.end_transaction(name, started, retries, failure)
 
 
 class _TooManyFailures(stop_base):

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from cluster import telemetry
+from cluster import telemetry, tracing
 from cluster.errors import ClusterError, NodeBusy
 from cluster.failpoints import failpoint
 from cluster.ingest.commit import Outcome, Staged, Stored
@@ -31,13 +31,17 @@ CommitBatch = Callable[[Sequence[Staged]], list[Outcome]]
 
 
 class _Ticket:
-    __slots__ = ("done", "outcome", "since", "staged")
+    __slots__ = ("batch", "done", "outcome", "point", "since", "staged", "taken")
 
     def __init__(self, staged: Staged) -> None:
         self.staged = staged
         self.since = time.monotonic()
+        self.taken = self.since
         self.done = threading.Event()
         self.outcome: Outcome | None = None
+        self.point: tracing.Point = None if tracing.tracer is None else tracing.tracer.point()
+        self.batch: tracing.Point = None
+        """The span of the batch."""
 
 
 class GroupCommit:
@@ -86,6 +90,9 @@ class GroupCommit:
             self._waiting.append(ticket)
             self._changed.notify()
         ticket.done.wait()
+        telemetry.end_phase("wait", ticket.since, ticket.taken)
+        if tracing.tracer is not None:
+            tracing.tracer.past("store", ticket.taken, time.monotonic(), links=(ticket.batch,))
         if isinstance(ticket.outcome, Stored):
             return ticket.outcome
         assert ticket.outcome is not None
@@ -102,7 +109,7 @@ class GroupCommit:
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
-                outcomes = self._commit([ticket.staged for ticket in batch])
+                outcomes = self._committed(batch)
             except Exception as error:
                 # A bug must not leave senders waiting for ever, and must not look like success.
                 outcomes = [_as_cluster_error(error)] * len(batch)
@@ -114,6 +121,16 @@ class GroupCommit:
                 self._sizes_in_flight.remove(len(batch))
                 self._changed.notify_all()
             failpoint("answered")
+
+    def _committed(self, batch: list[_Ticket]) -> list[Outcome]:
+        staged = [ticket.staged for ticket in batch]
+        if tracing.tracer is None:
+            return self._commit(staged)
+        attributes = {"orthanc_cluster.instances": len(batch)}
+        with tracing.tracer.together("batch", [ticket.point for ticket in batch], attributes) as span:
+            for ticket in batch:
+                ticket.batch = span.point
+            return self._commit(staged)
 
     def _next_batch(self) -> list[_Ticket]:
         """The next batch; empty when stopped and nothing is left."""
@@ -162,7 +179,7 @@ class GroupCommit:
             else:
                 self._in_flight.add(public_id)
                 batch.append(ticket)
-                telemetry.phase_seconds.labels("wait").observe(now - ticket.since)
+                ticket.taken = now
         self._waiting = later + self._waiting
         return batch
 

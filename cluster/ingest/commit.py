@@ -66,17 +66,15 @@ def commit_batch(
         started = time.monotonic()
         storage.make_durable([staged.attachment for staged in batch])
         failpoint("bytes_durable")
-        durable = time.monotonic()
-        telemetry.phase_seconds.labels("bytes").observe(durable - started)
+        durable = telemetry.end_phase("bytes", started)
         owned = [(staged.attachment, staged.instance.public_ids.instance) for staged in batch]
         beside = storage.accompanying(owned)
         result = store_instances(database, overwrite, [_rows(staged) for staged in batch], limits, beside)
         failpoint("rows_committed")
         committed = time.monotonic()
         # The server's own time cannot be longer than ours but by the difference of two clocks.
-        written = min(durable + result.seconds, committed)
-        telemetry.phase_seconds.labels("rows").observe(written - durable)
-        telemetry.phase_seconds.labels("commit").observe(committed - written)
+        written = telemetry.end_phase("rows", durable, min(durable + result.seconds, committed))
+        telemetry.end_phase("commit", written, committed)
     except CommitUnknown as error:
         telemetry.files_left.inc(len(batch))
         for staged in batch:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from cluster import telemetry
+from cluster import telemetry, tracing
 from cluster.config import Settings
 from cluster.database import Database
 from cluster.dicom.header import DicomInstance, read_part10
@@ -130,7 +130,7 @@ class Intake:
     def _parse(self, attachment: IncomingAttachment) -> DicomInstance:
         started = time.monotonic()
         instance = read_part10(attachment.stream(), attachment.size, self._settings.default_encoding)
-        telemetry.phase_seconds.labels("parse").observe(time.monotonic() - started)
+        telemetry.end_phase("parse", started)
         return instance
 
     def _finish(self, attachment: IncomingAttachment) -> tuple[IncomingAttachment, AttachedBytes]:
@@ -185,8 +185,10 @@ class Reception:
             BadDicom: the file cannot be stored.
             StorageFull, StorageFailed: its bytes cannot.
         """
-        telemetry.phase_seconds.labels("receive").observe(time.monotonic() - self._started)
+        telemetry.end_phase("receive", self._started)
         telemetry.received_bytes.labels(self._door).inc(self._attachment.size)
+        if tracing.tracer is not None:
+            tracing.tracer.note("orthanc_cluster.bytes", self._attachment.size)
         instance = self._intake._parse(self._attachment)
         self._check_announcement(instance)
         attachment, file = self._intake._finish(self._attachment)

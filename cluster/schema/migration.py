@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from cluster import tracing
 from cluster.database.advisory_lock import SETUP_KEY
 from cluster.errors import LockNotAvailable
 from cluster.schema.revision import SCHEMA_VERSION, UNKNOWN, name_of
@@ -102,7 +103,8 @@ def migrate(
             on_part(part)
             told = part
         try:
-            connection.execute(statements.encode())
+            with tracing.span("schema upgrade step", {"orthanc_cluster.step": part}):
+                connection.execute(statements.encode())
         except psycopg.errors.LockNotAvailable as error:
             raise LockNotAvailable(
                 f"{error.diag.message_primary}. Nothing was changed; stop all nodes first"

@@ -6,12 +6,14 @@ on where this one ended (`ledger.py`).
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from cluster import tracing
 from cluster.errors import NodesInTheWay, SchemaMismatch
 from cluster.schema.batches import run_batches
 from cluster.schema.concurrent_index import build_index
@@ -80,21 +82,22 @@ def prepare_and_switch(
             continue
         options.pause(0)
         options.on_step(step.name)
-        if step.kind is Kind.SWITCH:
-            ledger.begin(step.name)
-            switch(
-                connection,
-                ledger,
-                step,
-                schema_name,
-                source,
-                target,
-                check=lambda session: _check_nodes(session, target, options),
-                pause=options.pause,
-                waiting=options.waiting,
-            )
-        else:
-            _run(connection, ledger, schema_name, step, options)
+        with _traced(step):
+            if step.kind is Kind.SWITCH:
+                ledger.begin(step.name)
+                switch(
+                    connection,
+                    ledger,
+                    step,
+                    schema_name,
+                    source,
+                    target,
+                    check=lambda session: _check_nodes(session, target, options),
+                    pause=options.pause,
+                    waiting=options.waiting,
+                )
+            else:
+                _run(connection, ledger, schema_name, step, options)
         done.append(step.name)
     return done
 
@@ -118,7 +121,8 @@ def back_fill(
         if step.name in left:
             options.pause(0)
             options.on_step(step.name)
-            _run(connection, ledger, schema_name, step, options)
+            with _traced(step):
+                _run(connection, ledger, schema_name, step, options)
             done.append(step.name)
     return done
 
@@ -134,6 +138,11 @@ def prepare_session(connection: psycopg.Connection[TupleRow], schema_name: str) 
     if connection.info.server_version >= 140_000:
         # A backend whose upgrader is gone must not build its index to the end: it holds the set-up lock meanwhile.
         connection.execute("SET client_connection_check_interval TO '1s'")
+
+
+def _traced(step: OnlineStep) -> AbstractContextManager[tracing.Span]:
+    attributes = {"orthanc_cluster.step": step.name, "orthanc_cluster.phase": step.phase.value}
+    return tracing.span("schema upgrade step", attributes)
 
 
 def _run(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from cluster import tracing
 from cluster.errors import ClusterError
 from workers.http import (
     archive,
@@ -39,6 +40,7 @@ from workers.http.request_ids import RequestIds
 from workers.http.resources import get_resource, list_resources
 from workers.http.security_headers import SecurityHeaders
 from workers.http.services import Services
+from workers.http.traces import Traces, named
 from workers.http.upload import post_instances
 
 TOPICS: tuple[Routes, ...] = (
@@ -105,7 +107,7 @@ def application(services: Services) -> ASGIApp:
     )
     assert isinstance(app.router, Router)
     app.router.redirect_slashes = False
-    return RequestIds(app)
+    return RequestIds(app if tracing.tracer is None else Traces(app, tracing.tracer))
 
 
 def _route(services: Services, path: str, handlers: Mapping[str, Handler]) -> Route:
@@ -116,4 +118,4 @@ def _route(services: Services, path: str, handlers: Mapping[str, Handler]) -> Ro
         authorization.check(request, path)
         return await handler(services, request)
 
-    return Route(path, endpoint, methods=list(METHODS))
+    return Route(path, endpoint if tracing.tracer is None else named(endpoint, path), methods=list(METHODS))

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cluster import tracing
 from cluster.dicom.levels import Level
 from cluster.index.archive import archive_size
 from cluster.index.tree import exists
@@ -88,7 +89,7 @@ def _submitted(services: Services, order: Order) -> Response:
         "ArchiveSize": "0",
         "ArchiveSizeMB": 0,
     }
-    task = {"archive": order.wanted.to_json(), "files": files}
+    task = {"archive": order.wanted.to_json(), "files": files, "trace": dict(tracing.headers())}
     registry = Registry(services.database)
     registry.create(NewJob(job_id, order.wanted.kind, order.priority, task, content, order.user_data))
     services.waker.for_job()

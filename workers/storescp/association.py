@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 
-from cluster import telemetry
+from cluster import telemetry, tracing
 from cluster.dicom.status import CANNOT_UNDERSTAND, SOP_CLASS_NOT_SUPPORTED, SUCCESS, UNRECOGNIZED_OPERATION
 from cluster.ingest.origin import Origin
 from workers.logs import bind
@@ -163,11 +163,12 @@ class Association:
 
     def _answer_all(self) -> None:
         messages = MessageReader(self._stream, self._contexts)
+        serve_c_store = self._c_store if tracing.tracer is None else self._traced_c_store
         while not self._stream.interrupt_when_idle:
             context_id, request = messages.command()
             self._check_right(request)
             if request.command_field == command_set.C_STORE_RQ:
-                self._c_store(messages, context_id, request)
+                serve_c_store(messages, context_id, request)
                 continue
             if request.has_data_set:
                 for _ in messages.data_set(context_id):
@@ -187,7 +188,20 @@ class Association:
         if right is not None and not self._policy.permissions.allows(right, self._calling_aet, self._peer_ip):
             raise Forbidden(f"{right.value} does not hold for this AE title and host (DicomModalities)")
 
-    def _c_store(self, messages: MessageReader, context_id: int, request: CommandSet) -> None:
+    def _traced_c_store(self, messages: MessageReader, context_id: int, request: CommandSet) -> None:
+        attributes = {
+            "dicom.calling_ae_title": self._calling_aet,
+            "dicom.sop_class_uid": request.sop_class_uid,
+            "network.peer.address": self._peer_ip,
+        }
+        with tracing.span("C-STORE", attributes, kind="server") as span:
+            status = self._c_store(messages, context_id, request)
+            span.set("dicom.status", f"0x{status:04X}")
+            if status != SUCCESS:
+                span.fail(f"0x{status:04X}")
+
+    def _c_store(self, messages: MessageReader, context_id: int, request: CommandSet) -> int:
+        """Serve one request; the status of the answer."""
         context = self._contexts[context_id]
         fragments = messages.data_set(context_id) if request.has_data_set else iter(())
         status, comment = CANNOT_UNDERSTAND, ""
@@ -206,7 +220,8 @@ class Association:
         self._instances += status == SUCCESS
         answering = time.monotonic()
         self._respond("C-STORE", context_id, request, status, comment)
-        telemetry.phase_seconds.labels("answer").observe(time.monotonic() - answering)
+        telemetry.end_phase("answer", answering)
+        return status
 
     def _respond(self, service: str, context_id: int, request: CommandSet, status: int, comment: str = "") -> None:
         response = command_set.response(request, status, comment)

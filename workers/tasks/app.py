@@ -18,8 +18,8 @@ from cluster.errors import ClusterError, Transient
 from cluster.jobs.work import JobPace
 from workers.tasks.chunks import ChunkWorker
 from workers.tasks.jobs import JobWorker
-from workers.tasks.measured import measured
-from workers.tasks.messages import IMPORT_CHUNK, QUEUE, SWEEP, WORK_ON_JOBS, dispatch, wake_for_jobs
+from workers.tasks.measured import NOTHING_TO_DO, measured
+from workers.tasks.messages import IMPORT_CHUNK, QUEUE, SWEEP, WORK_ON_JOBS, Trace, dispatch, wake_for_jobs
 from workers.tasks.transport import use_for_redis
 
 _LOG = logging.getLogger(__name__)
@@ -51,17 +51,18 @@ def make_app(
 
     @app.task(name=IMPORT_CHUNK, bind=True)  # type: ignore[untyped-decorator, unused-ignore]
     def import_chunk(task: Task, job_id: str, chunk: int) -> None:
-        with measured("import_chunk", task.request.id) as run:
-            run.outcome = worker.work(UUID(job_id), chunk)
+        job = UUID(job_id)
+        with measured("import_chunk", task.request) as run:
+            run.outcome = worker.work(job, chunk)
             if run.outcome in ("done", "given_back"):
                 # A finished chunk makes room for another; one that was given back needs a message.
-                _dispatch(app, worker.ledger())
+                _dispatch(app, worker.ledger(), Trace(job, task.request.headers or {}))
 
     @app.task(name=WORK_ON_JOBS, bind=True)  # type: ignore[untyped-decorator, unused-ignore]
     def work_on_jobs(task: Task) -> None:
-        with measured("work_on_jobs", task.request.id) as run:
+        with measured("work_on_jobs", task.request) as run:
             try:
-                run.outcome = "done" if jobs.work() else "nothing_to_do"
+                run.outcome = "done" if jobs.work() else NOTHING_TO_DO
                 if run.outcome == "done":
                     _tidy(jobs)
                     wake_for_jobs(app, min(jobs.due(), 1))
@@ -71,7 +72,7 @@ def make_app(
 
     @app.task(name=SWEEP, bind=True)  # type: ignore[untyped-decorator, unused-ignore]
     def sweep(task: Task) -> None:
-        with measured("sweep", task.request.id):
+        with measured("sweep", task.request):
             _dispatch(app, worker.ledger())
             _tidy(jobs)
             try:
@@ -93,9 +94,9 @@ def make_app(
     return app
 
 
-def _dispatch(app: Celery, ledger: Ledger) -> None:
+def _dispatch(app: Celery, ledger: Ledger, trace: Trace | None = None) -> None:
     try:
-        dispatch(app, ledger)
+        dispatch(app, ledger, trace)
     except Transient as error:
         _LOG.warning("messages for unfinished imports will be sent later: %s", error)
 

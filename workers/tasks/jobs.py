@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 
+from cluster import tracing
 from cluster.config import Settings
 from cluster.errors import ClusterError, NodeBusy, Transient, UnknownResource
 from cluster.failpoints import failpoint
@@ -60,8 +61,14 @@ class JobWorker:
         if claim is None:
             return False
         failpoint("job_claimed")
+        attributes: dict[str, tracing.Value] = {
+            "orthanc_cluster.job": str(claim.job_id),
+            "orthanc_cluster.attempt": claim.attempt,
+        }
         try:
-            ending = self._attempt(intake, work, claim)
+            with tracing.span(f"job {claim.type}", attributes, caller=claim.task.get("trace") or None) as span:
+                ending = self._attempt(intake, work, claim)
+                span.set("orthanc_cluster.state", ending.state)
             work.end(claim, ending)
             failpoint("job_ended")
             _LOG.info("attempt %d of job %s: %s %s", claim.attempt, claim.job_id, ending.state, ending.error_details)

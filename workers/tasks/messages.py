@@ -1,6 +1,8 @@
 """Sending messages: after the commit that says so, and never more than an id."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -19,21 +21,34 @@ WORK_ON_JOBS = "orthanc_cluster.work_on_jobs"
 _WAKE_UP_EXPIRES_SECONDS = 600
 
 
-def dispatch(app: Celery, ledger: Ledger) -> None:
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The headers that belong to messages about chunks of one import, so that its tasks are in its trace."""
+
+    job_id: UUID
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, job_id: UUID) -> dict[str, str]:
+        """The headers of a message about a chunk of `job_id`."""
+        return dict(self.headers) if job_id == self.job_id else {}
+
+
+def dispatch(app: Celery, ledger: Ledger, trace: Trace | None = None) -> None:
     """Send a message for every chunk that needs one, of whatever job.
 
     Raises:
         BrokerUnavailable: the chunks that got none are due again after a while.
         ClusterError: the database did not answer.
     """
-    send_chunks(app, ledger.take_due())
+    send_chunks(app, ledger.take_due(), trace)
 
 
-def send_chunks(app: Celery, chunks: Iterable[ChunkId]) -> None:
+def send_chunks(app: Celery, chunks: Iterable[ChunkId], trace: Trace | None = None) -> None:
     """Wake workers up for these chunks; raises BrokerUnavailable."""
     try:
         for job_id, chunk in chunks:
-            app.send_task(IMPORT_CHUNK, (str(job_id), chunk), ignore_result=True)
+            headers = trace.of(job_id) if trace else {}
+            app.send_task(IMPORT_CHUNK, (str(job_id), chunk), headers=headers, ignore_result=True)
     except (OperationalError, OSError) as error:
         raise BrokerUnavailable(f"{broker_address(app)}: {error}") from error
 
@@ -52,7 +67,7 @@ def ask_for_sweep(app: Celery, expires_seconds: float) -> None:
 def wake_for_jobs(app: Celery, workers: int = 1) -> None:
     """Have so many workers look for a job; raises BrokerUnavailable.
 
-    A message names none: who gets it takes the job that matters most by then.
+    A message names none: who gets it takes the job that matters most by then, which knows what trace it belongs to.
     """
     try:
         for _ in range(workers):

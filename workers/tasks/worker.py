@@ -19,6 +19,7 @@ from cluster.bulk.ledger import Pace
 from cluster.config import Settings
 from cluster.errors import BrokerUnavailable
 from cluster.jobs.work import JobPace
+from workers import traces
 from workers.tasks.app import make_app
 from workers.tasks.messages import JOBS_QUEUE, QUEUE, ask_for_sweep
 from workers.termination import on_termination
@@ -67,6 +68,7 @@ class Worker:
         # Celery would set up logging anew, in its own form.
         signals.setup_logging.connect(_leave_logging_alone)
         signals.worker_process_init.connect(self._begin_child, weak=False)
+        signals.worker_process_shutdown.connect(_end_child, weak=False)
         worker = _worker_class(self.app)(
             hostname=f"{self._settings.cluster.node_name}-import",
             quiet=True,  # no banner
@@ -100,6 +102,11 @@ class Worker:
 
     def _begin_child(self, **_: Any) -> None:
         self._in_child()
+        traces.begin(self._settings, "worker")
+
+
+def _end_child(**_: Any) -> None:
+    traces.end()
 
 
 def _worker_class(app: Celery) -> Any:

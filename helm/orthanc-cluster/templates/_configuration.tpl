@@ -166,6 +166,18 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with .Values.observability.tracing }}
+{{- if .endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_SERVICE_NAME
+  value: {{ include "orthanc-cluster.fullname" $ }}
+- name: OTEL_TRACES_SAMPLER
+  value: {{ .sampler }}
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ .samplerArgument | quote }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* Of (variable, Secret, key). */}}

@@ -43,7 +43,7 @@ def test_nothing_for_development_is_asked_for():
     [install] = [rest for word, rest in INSTRUCTIONS if "-r pyproject.toml" in rest]
     assert not re.search(r"--group|--all-extras", install)
     # of the extras only what nodes can be configured for
-    assert re.findall(r"--extra[ =](\S+)", install) == ["s3"]
+    assert re.findall(r"--extra[ =](\S+)", install) == ["s3", "otel"]
 
 
 def test_copied_files_are_in_the_context():
