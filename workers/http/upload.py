@@ -1,16 +1,19 @@
 """POST /instances: DICOM files, alone, in a form, or in a ZIP archive (interop/rest.md 3)."""
 
+import time
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from cluster import telemetry
 from cluster.errors import BadDicom
 from cluster.ingest.commit import Stored
 from cluster.ingest.origin import Origin
-from workers.http.answers import json_answer
+from workers.http.answers import JSON_TYPE, orthanc_json
 from workers.http.body import RequestBody, gunzip, limited, refuse_if_announced
 from workers.http.described import sent, takes
 from workers.http.errors import BAD_FILE_FORMAT, UNSUPPORTED_MEDIA_TYPE, Refusal
@@ -41,12 +44,25 @@ async def post_instances(services: Services, request: Request) -> Response:
         # On the loop: a small file then needs its thread only once it is complete.
         first = await body.next_piece()
         received = limited(body.pieces(first), maximum)
-        store = _store_parts if boundary is not None else _store_body
-        answer = await services.uploads.run(store, services, _origin(request), received, is_gzip, boundary or b"")
+        answer, since = await services.uploads.run(_store, services, _origin(request), received, is_gzip, boundary)
     if isinstance(answer, Stored):
-        return json_answer(_stored(answer))
+        return _Answer(_stored(answer), since)
     refused = [{"Details": reason, "Filename": name, "Status": "Failure"} for name, reason in answer.refused]
-    return json_answer([_stored(stored) for stored in answer.stored] + (refused if flag(request, "refused") else []))
+    taken = [_stored(stored) for stored in answer.stored]
+    return _Answer(taken + (refused if flag(request, "refused") else []), since)
+
+
+class _Answer(Response):
+    """Ends the phase `answer`, which began when all was stored; one for all of an archive or a form."""
+
+    def __init__(self, value: Any, since: float) -> None:
+        super().__init__(orthanc_json(value) + "\n", media_type=JSON_TYPE)
+        self._since = since
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it (ASGI)."""
+        await super().__call__(scope, receive, send)
+        telemetry.end_phase("answer", self._since)
 
 
 def _stored(stored: Stored) -> dict[str, Any]:
@@ -77,10 +93,17 @@ def _origin(request: Request) -> Origin:
     )
 
 
-def _store_body(
-    services: Services, origin: Origin, received: Iterator[bytes], is_gzip: bool, boundary: bytes
-) -> Stored | Taken:
+def _store(
+    services: Services, origin: Origin, received: Iterator[bytes], is_gzip: bool, boundary: bytes | None
+) -> tuple[Stored | Taken, float]:
+    """What became of it, and when that was known (`time.monotonic`)."""
     pieces = gunzip(received) if is_gzip else received
+    if boundary is None:
+        return _store_body(services, origin, pieces), time.monotonic()
+    return _store_parts(services, origin, pieces, boundary), time.monotonic()
+
+
+def _store_body(services: Services, origin: Origin, pieces: Iterator[bytes]) -> Stored | Taken:
     first = next(pieces, b"")
     if not first:
         raise Refusal(BAD_FILE_FORMAT, "the body is empty")
@@ -91,12 +114,10 @@ def _store_body(
     return taken
 
 
-def _store_parts(
-    services: Services, origin: Origin, received: Iterator[bytes], is_gzip: bool, boundary: bytes
-) -> Taken:
+def _store_parts(services: Services, origin: Origin, pieces: Iterator[bytes], boundary: bytes) -> Taken:
     """Each part is a file, or an archive; what is neither is left out."""
     taken = Taken()
-    for name, content in parts_of(gunzip(received) if is_gzip else received, boundary):
+    for name, content in parts_of(pieces, boundary):
         # Enough to see what it is, however the body came.
         beginning = b""
         while len(beginning) < _ENOUGH_TO_TELL and (piece := next(content, b"")):

@@ -10,6 +10,7 @@ from http.client import HTTPResponse
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.integration.http.conftest import Door, OpenDoor, eventually
 from tests.support.dicom import make_file
@@ -45,6 +46,21 @@ def assert_refused(answer: httpx.Response, status: int, orthanc_status: int, det
     assert (body["HttpStatus"], body["OrthancStatus"]) == (status, orthanc_status)
     assert (body["Method"], body["Uri"]) == ("POST", "/instances")
     assert details in body["Details"]
+
+
+def test_the_answer_is_a_phase(door: Door) -> None:
+    def answers() -> tuple[float, float]:
+        phase, name = {"phase": "answer"}, "orthanc_cluster_phase_seconds"
+        count = REGISTRY.get_sample_value(f"{name}_count", phase) or 0
+        return count, REGISTRY.get_sample_value(f"{name}_sum", phase) or 0
+
+    before = answers()
+    assert door.post(make_file()).status_code == 200
+    eventually(lambda: answers()[0] == before[0] + 1)
+    assert 0 < answers()[1] - before[1] < 1
+    assert door.post(b"no DICOM").status_code == 400
+    assert door.post(make_file()).status_code == 200
+    eventually(lambda: answers()[0] == before[0] + 2)
 
 
 def test_answer_is_orthancs(door: Door) -> None:
