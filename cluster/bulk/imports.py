@@ -84,6 +84,10 @@ class Imports:
         """Unfinished imports, and as many finished ones as the history holds; oldest first."""
         return [job_id for (job_id,) in self._rows("ids", {"kept": history}, read_only=True)]
 
+    def states(self, history: int) -> Mapping[str, int]:
+        """How many of them are in which state; cheap."""
+        return dict(self._rows("states", {"kept": history}, read_only=True))
+
     def get(self, job_id: UUID) -> Import | None:
         """One import; None if there is none."""
         rows = self._rows("import", {"job_id": job_id}, read_only=True)

@@ -89,6 +89,10 @@ class Registry:
         """The same, in full."""
         return [Job(*row) for row in self._rows("list", {"job_id": None}, read_only=True)]
 
+    def states(self) -> Mapping[str, int]:
+        """How many jobs are in which state."""
+        return dict(self._rows("states", {}, read_only=True))
+
     def get(self, job_id: UUID) -> Job | None:
         """One job; None if there is none."""
         rows = self._rows("list", {"job_id": job_id}, read_only=True)

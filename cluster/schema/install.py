@@ -27,7 +27,7 @@ CLUSTER = (
     "cluster_offices.sql",
 )
 
-CLUSTER_VERSION = 11
+CLUSTER_VERSION = 12
 """Version of ``cluster*.sql``; a database that says less gets them again."""
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -109,6 +110,23 @@ def ended(client: httpx.Client, job_id: str, seconds: float = 60) -> dict[str, A
 
     found: dict[str, Any] = wait_for(look, seconds)
     return found
+
+
+def counted(client: httpx.Client) -> dict[str, int]:
+    """What the metrics say of jobs: pending, running, completed, success, failed; as ``/jobs`` says."""
+    lines = [line.split(" ") for line in client.get("/tools/metrics-prometheus").text.splitlines()]
+    metrics = {name.removeprefix("orthanc_jobs_"): int(value) for name, value, _ in lines if "orthanc_jobs_" in name}
+    states = Counter(job["State"] for job in client.get("/jobs?expand").json())
+    success, failed = states["Success"], states["Failure"]
+    expected = {
+        "pending": states["Pending"] + states["Retry"],
+        "running": states["Running"] + states["Paused"],
+        "completed": success + failed,
+        "success": success,
+        "failed": failed,
+    }
+    assert metrics == expected | {f"total_{name}": expected[name] for name in ("completed", "success", "failed")}
+    return expected
 
 
 def unzipped(content: bytes) -> dict[str, bytes]:

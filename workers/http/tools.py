@@ -1,6 +1,7 @@
 """Small questions below /tools (interop/rest.md 2, 4, 11)."""
 
 import time
+from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from workers.http.expansion import RESOURCES_PER_PAGE, tag_format
 from workers.http.handlers import Routes, reading, reading_json
 from workers.http.queries import level_named
 from workers.http.services import Services
+from workers.job_states import states_of_jobs
 from workers.upper_layer.syntaxes import SopClasses
 
 _STARTED = time.monotonic()
@@ -47,6 +49,7 @@ def get_metrics(services: Services, request: Request) -> Response:
         "orthanc_count_series": totals.series,
         "orthanc_count_studies": totals.studies,
         "orthanc_disk_size_mb": totals.compressed_size / (1 << 20),
+        **_jobs(services),
         "orthanc_last_change": changes_until(services.database, 1).last,
         "orthanc_uncompressed_size_mb": totals.uncompressed_size / (1 << 20),
         "orthanc_up_time_s": int(time.monotonic() - _STARTED),
@@ -54,6 +57,22 @@ def get_metrics(services: Services, request: Request) -> Response:
     now = int(time.time() * 1000)
     lines = [f"{name} {value} {now}\n" for name, value in values.items()]
     return Response("".join(lines), media_type="text/plain")
+
+
+def _jobs(services: Services) -> dict[str, int]:
+    """Of the whole cluster, imports included: those that ``/jobs`` lists, as Orthanc counts them."""
+    # Without PostgreSQL there are none.
+    is_shared = services.settings.postgresql.enable_index
+    counts = Counter(states_of_jobs(services.database, services.settings.jobs_history_size) if is_shared else {})
+    success, failed = counts["Success"], counts["Failure"]
+    ended = {"completed": success + failed, "success": success, "failed": failed}
+    return {
+        "orthanc_jobs_pending": counts["Pending"] + counts["Retry"],
+        "orthanc_jobs_running": counts["Running"] + counts["Paused"],
+        # Since Orthanc 1.13.0, and before.
+        **{f"orthanc_jobs_total_{name}": number for name, number in ended.items()},
+        **{f"orthanc_jobs_{name}": number for name, number in ended.items()},
+    }
 
 
 @gives(TEXT)

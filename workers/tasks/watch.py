@@ -12,6 +12,7 @@ from cluster.bulk.ledger import Ledger
 from cluster.config import Settings
 from cluster.database import Database
 from cluster.errors import BrokerUnavailable, ClusterError
+from workers.job_states import states_of_jobs
 from workers.tasks.messages import check_broker
 
 _LOG = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ class Watch:
 
     def __init__(self, settings: Settings, app: Celery) -> None:
         self._app = app
+        self._history = settings.jobs_history_size
         # One connection, and no patience: what cannot be read now is read next time.
         postgresql = settings.postgresql.model_copy(
             update={"index_connections_count": 1, "maximum_connection_retries": 0}
@@ -65,8 +67,11 @@ class Watch:
     def _count(self) -> None:
         try:
             unfinished = Ledger(self._database).unfinished()
+            states = states_of_jobs(self._database, self._history)
         except ClusterError as error:
-            _LOG.debug("unfinished chunks cannot be counted: %s", error)
+            _LOG.debug("jobs and unfinished chunks cannot be counted: %s", error)
             return
         for name in ("waiting", "sent", "active"):
             telemetry.import_chunks.labels(name).set(getattr(unfinished, name))
+        for state, number in states.items():
+            telemetry.jobs.labels(state).set(number)

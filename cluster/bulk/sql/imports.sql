@@ -12,6 +12,33 @@ SELECT job_id
  WHERE NOT finished OR place <= %(kept)s
  ORDER BY created_at, job_id
 
+-- states --
+-- Purpose: how many of the imports that `ids` lists are in which state. Of each, the chunks that decide are found in an
+-- index, however many there are.
+SELECT s.state, count(*)
+  FROM (SELECT j.job_id, j.canceled_at, j.paused_at, f.finished,
+               row_number() OVER (PARTITION BY f.finished ORDER BY j.created_at DESC) AS place
+          FROM cluster.import_jobs j
+         CROSS JOIN LATERAL (SELECT j.canceled_at IS NOT NULL
+                                    OR j.walked_at IS NOT NULL
+                                       AND NOT EXISTS (SELECT FROM cluster.import_chunks c
+                                                        WHERE c.job_id = j.job_id AND c.done_at IS NULL)) f (finished)
+         WHERE j.forgotten_at IS NULL) AS i
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN i.canceled_at IS NOT NULL
+                        OR i.finished AND EXISTS (SELECT FROM cluster.import_chunks c
+                                                   WHERE c.job_id = i.job_id AND c.failed > 0) THEN 'Failure'
+                   WHEN i.finished THEN 'Success'
+                   WHEN i.paused_at IS NOT NULL THEN 'Paused'
+                   WHEN EXISTS (SELECT FROM cluster.import_chunks c
+                                 WHERE c.job_id = i.job_id AND c.done_at IS NULL AND c.sent_at IS NOT NULL
+                                   AND c.lease_until > clock_timestamp())
+                        OR EXISTS (SELECT FROM cluster.import_chunks c
+                                    WHERE c.job_id = i.job_id AND c.done_at IS NOT NULL) THEN 'Running'
+                   ELSE 'Pending' END) AS s (state)
+ WHERE NOT i.finished OR i.place <= %(kept)s
+ GROUP BY s.state
+
 -- import --
 -- Purpose: one import with its counts, and the time on the server's clock.
 SELECT j.job_id, j.paths, j.created_at, j.walked_at, j.paused_at, j.canceled_at,

@@ -17,6 +17,10 @@ SELECT job_id, type, state, priority, content, user_data, progress, error_code, 
  WHERE %(job_id)s::uuid IS NULL OR job_id = %(job_id)s
  ORDER BY created_at, job_id
 
+-- states --
+-- Purpose: how many jobs are in which state.
+SELECT state, count(*) FROM cluster.jobs GROUP BY state
+
 -- cancel --
 -- Purpose: end a job that waits; tell the attempt that runs to stop. What is finished stays as it is.
 -- No row in the answer: there is no such job. Locks: the row of the job.

@@ -47,3 +47,5 @@ ALTER TABLE cluster.import_jobs ADD COLUMN IF NOT EXISTS canceled_at timestamp w
 ALTER TABLE cluster.import_jobs ADD COLUMN IF NOT EXISTS forgotten_at timestamp with time zone;
 
 CREATE INDEX IF NOT EXISTS import_chunks_open ON cluster.import_chunks (job_id) WHERE done_at IS NULL;
+-- Whether a finished import failed, for those who count them.
+CREATE INDEX IF NOT EXISTS import_chunks_failed ON cluster.import_chunks (job_id) WHERE failed > 0;

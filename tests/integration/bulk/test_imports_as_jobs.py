@@ -15,6 +15,7 @@ from tests.integration.bulk.conftest import HURRY, BulkCluster, wait_until
 from tests.integration.http.conftest import Door, OpenDoor, open_door  # noqa: F401 - the fixture
 from tests.support.dicom import make_file
 from tests.support.indices import only_on_postgresql
+from tests.support.jobs import counted
 from workers.tasks.chunks import ChunkWorker
 
 pytestmark = only_on_postgresql
@@ -72,8 +73,10 @@ def test_the_life_of_an_import(
     assert job["Content"]["Paths"] == [str(folder)]
     assert job["Content"]["FilesCount"] == 120
     assert door.client.get("/jobs").json() == [str(job_id)]
+    assert counted(door.client)["pending"] == 1
 
     assert worker.work(job_id, 0) == "done"
+    assert counted(door.client)["running"] == 1
     job = shown(door, job_id)
     assert (job["State"], job["Progress"]) == ("Running", 50 * 100 // 120)
     assert act(door, job_id, "resume") == act(door, job_id, "resubmit") == 404
@@ -81,6 +84,7 @@ def test_the_life_of_an_import(
     # paused: nothing is sent, and nothing is claimed
     assert act(door, job_id, "pause") == act(door, job_id, "pause") == 200
     assert shown(door, job_id)["State"] == "Paused"
+    assert counted(door.client)["running"] == 1
     assert ledger.take_due() == []
     assert worker.work(job_id, 1) == "nothing_to_do"
     assert act(door, job_id, "resume") == 200
@@ -92,6 +96,7 @@ def test_the_life_of_an_import(
     job = shown(door, job_id)
     assert (job["State"], job["ErrorCode"]) == ("Failure", 37)
     assert "CompletionTime" in job
+    assert counted(door.client)["failed"] == 1
     assert worker.work(job_id, 2) == "nothing_to_do"
     assert act(door, job_id, "resume") == 404
     assert act(door, job_id, "resubmit") == 200
@@ -101,6 +106,7 @@ def test_the_life_of_an_import(
     job = shown(door, job_id)
     assert (job["State"], job["ErrorCode"], job["Progress"]) == ("Failure", -1, 100)
     assert "1 of 120 files" in job["ErrorDetails"]
+    assert counted(door.client)["failed"] == 1
     (folder / "119.dcm").write_bytes(make_file(SOPInstanceUID="2.25.120"))
     assert act(door, job_id, "resubmit") == 200
     assert ledger.take_due() == [(job_id, 2)]
@@ -111,11 +117,13 @@ def test_the_life_of_an_import(
     assert len(cluster.instances()) == 120
     assert act(door, job_id, "cancel") == 200
     assert shown(door, job_id)["State"] == "Success"
+    assert counted(door.client)["success"] == 1
     (expanded,) = door.client.get("/jobs?expand").json()
     assert expanded["State"] == "Success"
 
     assert door.client.delete(f"/jobs/{job_id}").status_code == 200
     assert door.client.get("/jobs").json() == []
+    assert counted(door.client)["completed"] == 0
     assert door.client.get(f"/jobs/{job_id}").status_code == 404
     assert ledger.job(job_id) is not None  # its report can still be had
 

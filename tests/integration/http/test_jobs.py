@@ -19,7 +19,7 @@ from cluster.jobs.work import Ending, LeaseLost, Work
 from tests.integration.http.conftest import Door, OpenDoor
 from tests.support.dicom import make_file
 from tests.support.indices import only_on_postgresql
-from tests.support.jobs import JOBS_HURRY, job_worker, submitted, unzipped
+from tests.support.jobs import JOBS_HURRY, counted, job_worker, submitted, unzipped
 from workers.tasks.jobs import JobWorker
 
 INJECTIONS = ("' OR '1'='1", "'; DROP TABLE cluster.jobs; --", "%(job_id)s", "{id}", "%s", "archive'--")
@@ -382,6 +382,27 @@ def test_a_node_that_is_not_ready(door: Door) -> None:
         ("POST", "/jobs/x/cancel"),
     ):
         assert door.client.request(method, path).status_code == 503
+
+
+def test_jobs_are_counted_as_orthanc_counts_them(door: Door, worker: JobWorker, study: str) -> None:
+    nothing = {"pending": 0, "running": 0, "completed": 0, "success": 0, "failed": 0}
+    assert counted(door.client) == nothing
+    work = Work(door.intake.database, JOBS_HURRY)
+    job_id = submitted(door.client, f"{study}/archive")
+    assert counted(door.client) == nothing | {"pending": 1}
+    door.client.post(f"/jobs/{job_id}/pause")
+    assert counted(door.client) == nothing | {"running": 1}
+    door.client.post(f"/jobs/{job_id}/resume")
+    claim = work.claim("worker")
+    assert claim is not None
+    assert counted(door.client) == nothing | {"running": 1}
+    work.end(claim, Ending("Retry"))
+    assert counted(door.client) == nothing | {"pending": 1}
+    door.client.post(f"/jobs/{job_id}/cancel")
+    assert counted(door.client) == nothing | {"completed": 1, "failed": 1}
+    submitted(door.client, f"{study}/archive")
+    assert worker.work()
+    assert counted(door.client) == nothing | {"completed": 2, "failed": 1, "success": 1}
 
 
 def test_clients_drive_jobs(door: Door, worker: JobWorker, study: str) -> None:

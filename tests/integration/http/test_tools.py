@@ -24,6 +24,7 @@ def test_metrics(door: Door) -> None:
     lines = dict(line.split(" ", 1) for line in door.client.get("/tools/metrics-prometheus").text.splitlines())
     assert lines["orthanc_count_instances"].split(" ")[0] == "1"
     assert int(lines["orthanc_last_change"].split(" ")[0]) > 0
+    assert lines["orthanc_jobs_running"].split(" ")[0] == "0"
 
 
 def test_dicom_conformance(door: Door) -> None:
