@@ -36,8 +36,9 @@ def test_make_demo(clone):
 
 @pytest.mark.timeout(600)
 def test_make_test(clone):
-    # A part of the tests: all of them would include this one.
-    ended = make(clone, "test", "ARGS=tests/unit tests/integration/schema tests/integration/index -q")
+    # A small part of the tests, with and without a server: all of them would include this one.
+    few = "tests/unit/config/test_environment.py tests/unit/ingest tests/integration/schema"
+    ended = make(clone, "test", f"ARGS={few} -q")
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     assert " passed" in ended.stdout
     assert subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True).stdout == b""
