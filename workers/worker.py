@@ -3,6 +3,11 @@
 Imported once metrics are shared: the pool's processes count too.
 """
 
+from collections.abc import Callable
+
+from celery import Celery
+
+from cluster.bulk.ledger import Pace
 from cluster.config import Settings
 from workers import metrics
 from workers.backstage import Backstage
@@ -11,14 +16,20 @@ from workers.tasks.worker import Worker
 from workers.traces import traces
 
 
-def serve(settings: Settings, processes: int) -> int:
+def serve(
+    settings: Settings, processes: int, *, pace: Pace | None = None, prepare: Callable[[Celery], None] = lambda _: None
+) -> int:
     """Work until SIGTERM or SIGINT; the exit status.
+
+    Args:
+        prepare: called with the application before anything is sent or received.
 
     Raises:
         ConfigurationError: the port of the probes cannot be had.
         SchemaMismatch, DatabaseRefused: the database will not do, and waiting would not change that.
     """
-    worker = Worker(settings, processes=processes, in_child=lambda: backstage.forget_in_child())
+    worker = Worker(settings, processes=processes, pace=pace, in_child=lambda: backstage.forget_in_child())
+    prepare(worker.app)
     watch = Watch(settings, worker.app)
     backstage = Backstage(settings, "worker", metrics.all_processes, lambda: watch.hindrance)
     with backstage:

@@ -115,15 +115,30 @@ class LocalPostgreSQL:
 
     def create_database(self, name: str) -> None:
         """Create an empty database unless there is one of that name. Raises DatabaseUnavailable if it cannot."""
+        self.query(
+            "SELECT format('CREATE DATABASE %I', :'name')"
+            " WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \\gexec\n",
+            name=name,
+        )
+
+    def query(self, script: str, name: str = "") -> str:
+        """Have psql run a script as the one user in database `postgres`; what it prints, bare.
+
+        `name` is the psql variable of that name. Raises DatabaseUnavailable if a statement fails.
+        """
         assert self._binaries is not None, "start first"
         psql = str(self._binaries.program("psql"))
-        statement = (
-            "SELECT format('CREATE DATABASE %I', :'name')"
-            " WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \\gexec\n"
+        options = (
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--dbname=postgres",
+            "--set=ON_ERROR_STOP=1",
         )
         answer = subprocess.run(
-            [psql, "--no-psqlrc", "--quiet", "--dbname=postgres", "--set=ON_ERROR_STOP=1", f"--set=name={name}"],
-            input=statement,
+            [psql, *options, f"--set=name={name}"],
+            input=script,
             env={
                 **ENVIRONMENT,
                 "PGHOST": "127.0.0.1",
@@ -137,7 +152,8 @@ class LocalPostgreSQL:
             check=False,
         )
         if answer.returncode != 0:
-            raise DatabaseUnavailable(f"cannot create database {name} on {self.folder}: {answer.stdout.strip()}")
+            raise DatabaseUnavailable(f"PostgreSQL in {self.folder} says: {answer.stdout.strip()}")
+        return answer.stdout.strip()
 
     def __enter__(self) -> Self:
         self.start()
