@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from benchmarks.proof.compact import Document, etag, operations_of, revisions_of, shown
-from workers.prove.history import Kind, Outcome
+from workers.prove.history import WITHOUT_EFFECT, Kind, Outcome
 from workers.prove.rules import Fate, Violation, fates, judge_follower, judge_revisions
 
 
 def sums(history: Document) -> dict[str, int]:
     """What `looked_at` of the verdict has to say, as far as the history tells."""
     found = {name: sum(counts) for name, counts in history["counts"].items()}
-    found |= Counter(f"fault {name}" for _, _, name, _ in history["faults"])
+    found |= Counter(
+        name if name.startswith(WITHOUT_EFFECT) else f"fault {name}" for _, _, name, _ in history["faults"]
+    )
     found |= {f"instances {fate.value}": 0 for fate in Fate}
     for sequence, number in history["sequences"].items():
         for _, fate, _ in fates(operations_of(sequence)):
@@ -74,7 +76,9 @@ def _contradictions(history: Document, found: Mapping[str, int]) -> Iterator[str
 
 def _is_told(name: str) -> bool:
     """Whether the history says this, and not the archive."""
-    return name.startswith("fault ") or name in {f"{kind} {outcome}" for kind in Kind for outcome in Outcome}
+    return name.startswith(("fault ", WITHOUT_EFFECT)) or name in {
+        f"{kind} {outcome}" for kind in Kind for outcome in Outcome
+    }
 
 
 def _revisions(subject: str, columns: Mapping[str, Any]) -> Iterator[Violation]:

@@ -6,6 +6,7 @@ A SQLite file, so that hours fit, and so that people can look a finding up after
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,10 @@ from typing import Self
 from workers.load.synthetic import SyntheticInstance
 
 _COMMIT_SECONDS = 0.5
+FULL = "HTTP 507"
+"""How the detail of an answer begins that says that there is no space; 0xA700 of DIMSE may have other reasons."""
+WITHOUT_EFFECT = "without effect: "
+"""How the name of a fault begins that was tried, but hit nothing."""
 
 _SCHEMA = """
 CREATE TABLE instances (
@@ -27,7 +32,8 @@ CREATE TABLE operations (
 );
 CREATE TABLE followed (follower TEXT NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL,
     PRIMARY KEY (follower, position)) WITHOUT ROWID;
-CREATE TABLE faults (began REAL NOT NULL, ended REAL NOT NULL, name TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE faults (began REAL NOT NULL, ended REAL NOT NULL, name TEXT NOT NULL, detail TEXT NOT NULL,
+    happened INTEGER NOT NULL);
 """
 
 
@@ -96,6 +102,7 @@ class History:
         self._committed_at = 0.0
         self._acknowledged = 0
         self._faults = 0
+        self._refusals = 0
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -134,9 +141,14 @@ class History:
         """Acknowledged stores and faults so far."""
         return self._acknowledged, self._faults
 
+    def refusals(self) -> int:
+        """How often a client was told that there is no space."""
+        return self._refusals
+
     def add(self, operation: Operation) -> None:
         """Note what came of a request."""
         self._acknowledged += operation.kind is Kind.STORE and operation.outcome is Outcome.DONE
+        self._refusals += operation.detail.startswith(FULL)
         self._write(
             "INSERT INTO operations (client, kind, subject, value, began, ended, outcome, detail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -161,10 +173,10 @@ class History:
             [(follower, position + offset, seq) for offset, seq in enumerate(numbers)],
         )
 
-    def fault(self, began: float, name: str, detail: str) -> None:
-        """Note a fault that is over."""
-        self._faults += 1
-        self._write("INSERT INTO faults VALUES (?, ?, ?, ?)", [(began, self.now(), name, detail)])
+    def fault(self, began: float, name: str, detail: str, *, happened: bool = True) -> None:
+        """Note a fault that is over; one without effect does not count."""
+        self._faults += happened
+        self._write("INSERT INTO faults VALUES (?, ?, ?, ?, ?)", [(began, self.now(), name, detail, happened)])
 
     def _write(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
         with self._lock:
@@ -198,18 +210,20 @@ class History:
         return shown
 
     def counts(self) -> dict[str, int]:
-        """How often what happened: ``store done``, ``fault node killed``, …"""
+        """How often what happened: ``store done``, ``fault node killed``, ``without effect: wire cut``, …"""
         found = dict(
             self._database.execute(
                 "SELECT kind || ' ' || outcome, count(*) FROM operations GROUP BY kind, outcome ORDER BY 1"
             )
         )
-        found |= dict(self._database.execute("SELECT 'fault ' || name, count(*) FROM faults GROUP BY name ORDER BY 1"))
+        for name, number in sorted(Counter(name for _, _, name, _ in self.faults()).items()):
+            found[name if name.startswith(WITHOUT_EFFECT) else f"fault {name}"] = number
         return found
 
     def faults(self) -> list[tuple[float, float, str, str]]:
         """Began, ended, name and detail of each."""
-        return list(self._database.execute("SELECT began, ended, name, detail FROM faults ORDER BY began"))
+        query = "SELECT began, ended, CASE WHEN happened THEN '' ELSE ? END || name, detail FROM faults ORDER BY began"
+        return list(self._database.execute(query, [WITHOUT_EFFECT]))
 
     def acknowledged_at(self) -> Iterator[float]:
         """When each store was acknowledged."""

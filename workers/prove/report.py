@@ -16,7 +16,7 @@ from workers.html import document as page_of
 from workers.html import lines, per_second
 from workers.prove.checker import RULES, Verdict
 from workers.prove.history import History
-from workers.prove.run import ProveOptions
+from workers.prove.options import ProveOptions
 
 _FAULTS_SHOWN = 300
 
@@ -29,6 +29,7 @@ def as_json(options: ProveOptions, verdict: Verdict, seconds: float) -> dict[str
         "seconds": round(seconds, 1),
         "nodes": options.nodes,
         "writers": options.writers,
+        "importers": options.importers,
         "pause_seconds": options.pause_seconds,
         "faults": list(options.faults),
         "rules": {rule: verdict.broken[rule] for rule in RULES},
@@ -69,7 +70,8 @@ def _page(document: Mapping[str, Any], history: History) -> Iterator[str]:
     yield (
         f"<p>{document['nodes']} nodes, {document['writers']} writers, {document['seconds']} s. Repeat it: <code>"
         f"orthanc-cluster prove --seconds {document['seconds']:.0f} --nodes {document['nodes']}"
-        f" --writers {document['writers']} --pause {document['pause_seconds']} --seed {document['seed']}</code></p>"
+        f" --writers {document['writers']} --importers {document['importers']} --pause {document['pause_seconds']}"
+        f" --seed {document['seed']}</code></p>"
     )
     yield "<h2>Promises</h2><table>"
     for rule, number in document["rules"].items():

@@ -2,73 +2,43 @@
 
 ::
 
-    clients → wire → node (DICOM, HTTP) → wire → PostgreSQL
-                                        worker → Redis
+    clients → wire → node (DICOM, HTTP) → wires → PostgreSQL ⇉ standby
+                     worker             → wires → Redis
+    importers ────────────────────────────────→ both
+    guest (a real Orthanc) ───────────────────→ PostgreSQL
+
+What only some faults need is there only for them.
 """
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cluster.config import Settings, environment_without_settings, load_settings
 from workers.local.children import wait_until
-from workers.local.cluster import is_ready
 from workers.local.ports import free_ports
 from workers.local.postgresql import LocalPostgreSQL
 from workers.local.processes import ManagedProcess, Restart, Supervisor
 from workers.local.redis_server import LocalRedis
+from workers.prove.databases import Databases
 from workers.prove.doors import Door
+from workers.prove.equipment import Equipment, SmallDisk
+from workers.prove.guest import Guest
+from workers.prove.members import Member
 from workers.prove.wire import Wire, Wires
+from workers.prove.wrong_clock import Clock
 
 READY_SECONDS = 120.0
 PROGRAM = ("-m", "workers")
-"""What Python is told to run as a node or worker; the role and its options follow."""
-
-
-@dataclass(slots=True)
-class Node:
-    """One ingest node; `failpoints` are armed at its next start, and gone at the one after."""
-
-    name: str
-    process: ManagedProcess
-    configuration: Path
-    document: dict[str, object]
-    http_port: int
-    dicom_wire: Wire
-    http_wire: Wire
-    database_wire: Wire
-    failpoints: dict[str, str] | None = None
-
-    @property
-    def door(self) -> Door:
-        """Where clients reach it: through its wires."""
-        return Door(self.dicom_wire.port, self.http_wire.port)
-
-    @property
-    def ready(self) -> bool:
-        """Whether it says so itself, asked without a wire."""
-        return is_ready(self.http_port)
-
-    def configure(self) -> None:
-        """Write the configuration of the next start."""
-        armed, self.failpoints = self.failpoints, None
-        cluster = {"NodeName": self.name, "Failpoints": armed or {}}
-        self.configuration.write_text(json.dumps(self.document | {"Cluster": cluster}), "utf-8")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the node's process group, if it runs."""
-        if self.process.pid is not None and self.process.running:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
+"""What Python is told to run as a node; the role and its options follow."""
+HASTY_WORKER = ("-m", "workers.prove.hasty_worker")
 
 
 class Stage:
@@ -80,11 +50,18 @@ class Stage:
         nodes: int,
         report: Callable[[str], None],
         program: Sequence[str] = PROGRAM,
+        equipment: Equipment | None = None,
     ) -> None:
         self.folder = folder.absolute()
-        self.nodes: list[Node] = []
-        self.postgresql = LocalPostgreSQL(self.folder / "postgresql")
+        self.nodes: list[Member] = []
+        self.workers: list[Member] = []
+        self.equipment = equipment or Equipment()
+        self.databases = Databases(self.folder, with_standby=self.equipment.standby)
         self.redis = LocalRedis(self.folder / "redis")
+        self.guest: Guest | None = None
+        self.disk: SmallDisk | None = None
+        self.refusals: Callable[[], int] = lambda: 0
+        """How often clients were told that there is no space."""
         self._number = nodes
         self._report = report
         self._program = program
@@ -113,22 +90,33 @@ class Stage:
         """Those of a client that reads database and storage area directly, beside all wires."""
         return load_settings([self._plain], environ={})
 
+    @property
+    def postgresql(self) -> LocalPostgreSQL:
+        """The one that takes writes."""
+        return self.databases.primary
+
+    @property
+    def members(self) -> list[Member]:
+        """Nodes and workers."""
+        return self.nodes + self.workers
+
     def heal(self) -> bool:
-        """Undo every fault and wait; whether all nodes were ready in time."""
+        """Undo every fault and wait; whether everybody was ready in time."""
         if not self.redis.running:
             self.redis.start()
-        if not self.postgresql.running:
-            self.postgresql.start()
-        for node in self.nodes:
-            for wire in (node.dicom_wire, node.http_wire, node.database_wire):
+        self.databases.start()
+        for member in self.members:
+            for wire in member.links.values():
                 wire.heal()
+            if member.clock is not None:
+                member.clock.set(0)
         self._wake()
-        return wait_until(lambda: all(node.ready for node in self.nodes), READY_SECONDS)
+        return wait_until(lambda: all(member.ready for member in self.members), READY_SECONDS)
 
     @contextlib.contextmanager
     def nodes_stopped(self) -> Iterator[None]:
         """All nodes and the worker drained and gone for the block, and started again after it."""
-        everyone = [node.process for node in self.nodes] + self._workers
+        everyone = [member.process for member in self.members]
         self._wake()
         try:
             for process in everyone:
@@ -148,80 +136,103 @@ class Stage:
 
     def _start(self) -> None:
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+        storage = self.folder / "storage"
+        storage.mkdir(exist_ok=True)
+        if self.equipment.small_disk_bytes:
+            self.disk = self._stack.enter_context(
+                SmallDisk(self.folder / "disk", storage, self.equipment.small_disk_bytes)
+            )
         self._report("starting PostgreSQL and Redis")
-        self._stack.callback(self.postgresql.stop)
-        self.postgresql.start()
+        self._stack.callback(self.databases.stop)
+        self.databases.start()
         self._stack.callback(self.redis.stop)
         self.redis.start()
-        wires = self._stack.enter_context(Wires())
-        self._plain = self._write("orthanc.json", self._document(self.postgresql.port))
+        self._wires = self._stack.enter_context(Wires())
+        self._plain = self.folder / "orthanc.json"
+        ports = [server.port for server in self.databases.servers]
+        self._plain.write_text(json.dumps(self._document(ports, self.redis.url)), "utf-8")
         self._supervisor = Supervisor(self._died)
-        # First of all on the way down: a node that was stopped for ever would not hear SIGTERM.
+        # First of all on the way down: a process that was stopped for ever would not hear SIGTERM.
         self._stack.callback(self._supervisor.stop)
         self._stack.callback(self._wake)
+        if self.equipment.orthanc is not None:
+            self.guest = Guest(self.folder, self.equipment.orthanc, storage)
+            self._stack.callback(self.guest.stop)
         for number in range(1, self._number + 1):
-            self.nodes.append(self._node(f"node-{number}", wires))
-        probes = {"HttpPort": free_ports(1)[0], **self._document(self.postgresql.port)}
-        self._workers = [self._process("worker", "worker", self._write("worker.json", probes))]
-        for worker in self._workers:
-            self._supervisor.start(worker, restart=Restart(longest_pause_seconds=1.0))
-        for node in self.nodes:
-            self._report(f"waiting for {node.name}")
-            node.process.wait_ready(lambda node=node: node.ready, READY_SECONDS)  # type: ignore[misc]
+            # One node's clock can be wrong: the others are what it is wrong against.
+            has_clock = self.equipment.clocks and number == self._number
+            self.nodes.append(self._node(f"node-{number}", has_clock=has_clock))
+        if self.equipment.importers:
+            self.workers.append(self._worker())
+        for member in self.members:
+            self._report(f"waiting for {member.name}")
+            member.process.wait_ready(lambda member=member: member.ready, READY_SECONDS)  # type: ignore[misc]
 
-    def _node(self, name: str, wires: Wires) -> Node:
+    def _node(self, name: str, *, has_clock: bool) -> Member:
         dicom_port, http_port = free_ports(2)
-        database_wire = wires.wire(self.postgresql.port)
-        document = self._document(database_wire.port) | {"DicomPort": dicom_port, "HttpPort": http_port}
+        links = self._links() | {"DICOM": self._wires.wire(dicom_port), "HTTP": self._wires.wire(http_port)}
+        return self._member(name, (*self._program, "ingest"), {"DicomPort": dicom_port}, http_port, links, has_clock)
+
+    def _worker(self) -> Member:
+        return self._member("worker", HASTY_WORKER, {}, free_ports(1)[0], self._links(), self.equipment.clocks)
+
+    def _links(self) -> dict[str, Wire]:
+        """Those of one process to what it asks."""
+        named = zip(("database", "standby"), self.databases.servers, strict=False)
+        links = {name: self._wires.wire(server.port) for name, server in named}
+        return links | {"Redis": self._wires.wire(self.redis.socket)}
+
+    def _member(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        own: dict[str, Any],
+        http_port: int,
+        links: dict[str, Wire],
+        has_clock: bool,
+    ) -> Member:
+        ports = [links[each].port for each in ("database", "standby") if each in links]
+        document = self._document(ports, f"redis://127.0.0.1:{links['Redis'].port}/0") | {"HttpPort": http_port} | own
         configuration = self.folder / f"{name}.json"
-        process = self._process(name, "ingest", configuration)
-        node = Node(
+        clock = Clock(self.folder / f"{name}.clock") if has_clock else None
+        if clock is not None:
+            clock.set(0)
+            arguments = ("-m", "workers.prove.wrong_clock", str(clock.file), *arguments[1:])
+        process = ManagedProcess(
             name,
-            process,
-            configuration,
-            document,
-            http_port,
-            wires.wire(dicom_port),
-            wires.wire(http_port),
-            database_wire,
+            [sys.executable, *arguments, "--config", str(configuration)],
+            log_path=self.folder / "logs" / f"{name}.log",
+            env=environment_without_settings(),
         )
-        node.configure()
+        member = Member(name, process, configuration, document, http_port, links, clock)
+        member.configure()
         self._supervisor.start(process, restart=Restart(longest_pause_seconds=1.0))
-        return node
+        return member
 
     def _wake(self) -> None:
-        for node in self.nodes:
-            node.signal(signal.SIGCONT)
+        for member in self.members:
+            member.signal(signal.SIGCONT)
 
     def _died(self, process: ManagedProcess, what: str) -> None:
         """Told by the supervisor, before it starts the process again."""
-        for node in self.nodes:
-            if node.process is process and not process.running:
-                node.configure()
+        for member in self.members:
+            if member.process is process and not process.running:
+                member.configure()
 
-    def _document(self, database_port: int) -> dict[str, object]:
-        uri = self.postgresql.uri().replace(f":{self.postgresql.port}/", f":{database_port}/")
+    def _document(self, database_ports: Sequence[int], redis_url: str) -> dict[str, Any]:
+        """A configuration; of two servers the one is meant that takes writes."""
+        server, _, database = self.postgresql.uri().rpartition("/")
+        hosts = ",".join(f"127.0.0.1:{port}" for port in database_ports)
+        uri = f"{server.rpartition('@')[0]}@{hosts}/{database}"
         return {
             "StorageDirectory": str(self.folder / "storage"),
             "CheckRevisions": True,
             "StableAge": 5,
             "PostgreSQL": {
                 "EnableIndex": True,
-                "ConnectionUri": uri,
+                "ConnectionUri": uri + ("?target_session_attrs=read-write" if len(database_ports) > 1 else ""),
                 "ConnectionRetryInterval": 1,
                 "HousekeepingInterval": 1,
             },
-            "Cluster": {"RedisUrl": self.redis.url},
+            "Cluster": {"RedisUrl": redis_url},
         }
-
-    def _write(self, name: str, document: dict[str, object]) -> Path:
-        (self.folder / "storage").mkdir(exist_ok=True)
-        file = self.folder / name
-        file.write_text(json.dumps(document), "utf-8")
-        return file
-
-    def _process(self, name: str, role: str, configuration: Path) -> ManagedProcess:
-        argv = [sys.executable, *self._program, role, "--config", str(configuration)]
-        return ManagedProcess(
-            name, argv, log_path=self.folder / "logs" / f"{name}.log", env=environment_without_settings()
-        )

@@ -1,36 +1,52 @@
 """TCP links that can be broken in the ways in which networks break them.
 
 One thread with an event loop carries all links of a run, so that a cluster with a link in front of each of its doors
-costs one thread.
+costs one thread. Where nothing is broken a piece goes from one socket to the other without waiting for anything.
 """
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
-_PIECE = 65536
+from workers.prove.wire_end import End
+
 _T = TypeVar("_T")
+
+Target = int | Path
+"""A port on loopback, or a Unix socket."""
 
 
 class Wire:
-    """Forwards `port` on loopback to `target_port`. Methods may be called from any thread."""
+    """Forwards `port` on loopback to `target`. Methods may be called from any thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, target_port: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, target: Target) -> None:
         self._loop = loop
-        self._target_port = target_port
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._towards_server: set[asyncio.StreamWriter] = set()
+        self._target = target
         self._server: asyncio.Server | None = None
-        self._flows = asyncio.Event()
-        self._delay_seconds = 0.0
-        self._bytes_per_second = 0.0
+        self.ends: set[End] = set()
+        self.flows = asyncio.Event()
+        self.delay_seconds = 0.0
+        self.bytes_per_second = 0.0
+        self.held = 0
+        """Pieces and connections so far that had to wait."""
         self.port = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing has to wait."""
+        return self.flows.is_set() and not self.delay_seconds and not self.bytes_per_second
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is a connection."""
+        return bool(self.ends)
 
     async def open(self) -> None:
         """Listen; `port` is known afterwards."""
-        self._flows.set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.flows.set()
+        self._server = await self._loop.create_server(lambda: End(self, self.connect), "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -39,25 +55,45 @@ class Wire:
             self._server.close()
         self._abort()
 
-    def cut(self) -> None:
-        """Reset every connection, at both ends."""
-        self._loop.call_soon_threadsafe(self._abort)
+    async def connect(self, client: "End") -> None:
+        """Give a client its server."""
+        if not self.flows.is_set():
+            self.held += 1
+            await self.flows.wait()
 
-    def half_close(self) -> None:
-        """Tell the servers that their clients have finished sending, while the clients go on waiting."""
-        self._loop.call_soon_threadsafe(self._end_towards_server)
+        def make() -> End:
+            return End(self)
+
+        try:
+            if isinstance(self._target, Path):
+                _, server = await self._loop.create_unix_connection(make, str(self._target))
+            else:
+                _, server = await self._loop.create_connection(make, "127.0.0.1", self._target)
+        except OSError:
+            client.abort()
+            return
+        server.towards_server = True
+        client.join(server)
+
+    def cut(self) -> int:
+        """Reset every connection, at both ends; how many ends there were."""
+        return self._in_loop(self._abort)
+
+    def half_close(self) -> int:
+        """Tell the servers that their clients have finished sending, while the clients go on waiting; how many."""
+        return self._in_loop(self._end_towards_server)
 
     def silence(self, silent: bool) -> None:
         """Hold back everything, in both directions and on new connections too, or let it flow again."""
-        self._loop.call_soon_threadsafe(self._flows.clear if silent else self._flows.set)
+        self._loop.call_soon_threadsafe(self.flows.clear if silent else self.flows.set)
 
     def delay(self, seconds: float) -> None:
         """Let each piece wait that long from now on; 0 ends it."""
-        self._delay_seconds = seconds
+        self.delay_seconds = seconds
 
     def throttle(self, bytes_per_second: float) -> None:
         """Let each direction of each connection carry no more from now on; 0 ends it."""
-        self._bytes_per_second = bytes_per_second
+        self.bytes_per_second = bytes_per_second
 
     def heal(self) -> None:
         """No delay, no throttle, no silence."""
@@ -65,45 +101,20 @@ class Wire:
         self.throttle(0)
         self.silence(False)
 
-    def _abort(self) -> None:
-        for writer in list(self._writers):
-            writer.transport.abort()
+    def _in_loop(self, work: Callable[[], int]) -> int:
+        async def do() -> int:
+            return work()
 
-    def _end_towards_server(self) -> None:
-        for writer in list(self._towards_server):
-            if writer.can_write_eof() and not writer.is_closing():
-                writer.write_eof()
+        return asyncio.run_coroutine_threadsafe(do(), self._loop).result()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._flows.wait()
-        try:
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, server_writer}
-        self._towards_server.add(server_writer)
-        try:
-            # The end of one direction leaves the other open; a failure of either ends both.
-            await asyncio.gather(self._pump(reader, server_writer), self._pump(server_reader, writer))
-        except (OSError, RuntimeError):
-            pass
-        finally:
-            self._writers -= {writer, server_writer}
-            self._towards_server.discard(server_writer)
-            writer.transport.abort()
-            server_writer.transport.abort()
+    def _abort(self) -> int:
+        ends = list(self.ends)
+        for end in ends:
+            end.abort()
+        return len(ends)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(_PIECE):
-            if self._delay_seconds or self._bytes_per_second:
-                per_piece = len(data) / self._bytes_per_second if self._bytes_per_second else 0.0
-                await asyncio.sleep(self._delay_seconds + per_piece)
-            await self._flows.wait()
-            writer.write(data)
-            await writer.drain()
-        if not writer.is_closing():
-            writer.write_eof()
+    def _end_towards_server(self) -> int:
+        return sum(end.write_eof() for end in list(self.ends) if end.towards_server)
 
 
 class Wires:
@@ -124,9 +135,9 @@ class Wires:
         self._thread.join()
         self._loop.close()
 
-    def wire(self, target_port: int) -> Wire:
+    def wire(self, target: Target) -> Wire:
         """A new link to a server on loopback, which need not listen yet."""
-        made = Wire(self._loop, target_port)
+        made = Wire(self._loop, target)
         self._run(made.open())
         self._wires.append(made)
         return made

@@ -50,6 +50,8 @@ class Writer(Client):
         self._doors = doors
         self._number = number
         self._own: list[_Own] = []
+        self.begun = 0
+        """Instances of its portion that it has come to."""
 
     def work(self) -> None:
         with (
@@ -59,6 +61,7 @@ class Writer(Client):
             for instance in instances_of(self._portion, size=SIZE, seed=self._seed):
                 if self.stopping:
                     return
+                self.begun += 1
                 self._store_new(instance)
                 self._look_back()
 
@@ -138,11 +141,20 @@ def _failed(status: int, body: bytes) -> tuple[Outcome, str]:
     return outcome, f"HTTP {status} {body[:200]!r}"
 
 
-def portions(writers: int) -> list[Portion]:
-    """Half of the writers take turns in one stream of studies, the others have streams of their own."""
+def portions(writers: int, *, beside: bool = False) -> list[Portion]:
+    """Half of the writers take turns in one stream of studies, the others have streams of their own.
+
+    With `beside` there is one turn more in the stream, for `turns_beside`.
+    """
     sharing = writers // 2
-    dealt = [Portion("shared", range(writer, _ENDLESS, sharing)) for writer in range(sharing)]
+    dealt = [Portion("shared", range(writer, _ENDLESS, sharing + beside)) for writer in range(sharing)]
     return dealt + [Portion(str(writer), range(_ENDLESS)) for writer in range(sharing, writers)]
+
+
+def turns_beside(writers: Sequence[Writer]) -> range:
+    """The instances of the shared stream that no writer takes, from about where the writers are now."""
+    sharing = len(writers) // 2
+    return range(writers[0].begun * (sharing + 1) + sharing, _ENDLESS, sharing + 1)
 
 
 def stock(seed: int, count: int) -> list[SyntheticInstance]:

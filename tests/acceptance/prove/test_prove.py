@@ -11,7 +11,8 @@ from benchmarks.proof.compact import compact
 from benchmarks.proof.recheck import differences, violations
 from tests.acceptance.prove.saboteurs import Saboteurs, late_change
 from workers.prove.checker import Verdict
-from workers.prove.run import HISTORY, ProveOptions, run_prove
+from workers.prove.options import ProveOptions
+from workers.prove.run import HISTORY, run_prove
 from workers.prove.stage import Stage
 
 
@@ -53,7 +54,7 @@ def test_planted_defects_are_caught(tmp_path: Path) -> None:
             saboteurs.append(planted)
             yield
 
-    options = ProveOptions(folder=tmp_path, seed=1, seconds=4, nodes=2, writers=4, faults=())
+    options = ProveOptions(folder=tmp_path, seed=1, seconds=4, nodes=2, writers=4, importers=0, faults=())
     verdict = run_prove(options, _quiet, beside)
 
     # Each defect by its own rule and by its name
@@ -76,6 +77,7 @@ def test_a_node_that_answers_before_it_commits_is_caught(tmp_path: Path) -> None
         seconds=6,
         nodes=2,
         writers=4,
+        importers=0,
         faults=("node killed",),
         pause_seconds=0.5,
         program=("-m", "tests.acceptance.prove.defective_node"),
