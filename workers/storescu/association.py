@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,8 @@ from workers.upper_layer.stream import PduStream
 _MESSAGE_IDS = 0xFFFF
 _HANDSHAKE_SECONDS = 30.0
 """Where `timeout_seconds` is 0."""
+_SMALLEST_PDU, _PDUS_A_SECOND = 512, 8
+"""Of a slow sender."""
 
 
 class Association:
@@ -91,17 +94,23 @@ class Association:
         return frozenset((context.abstract_syntax, context.transfer_syntax) for context in self._context_ids)
 
     def store(
-        self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str, data_set: bytes | memoryview
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax: str,
+        data_set: bytes | memoryview | pdu.Pieces,
+        *,
+        bytes_per_second: float | None = None,
     ) -> int:
         """Send one instance and return the DIMSE status of the response (0 = stored).
 
-        `data_set` is the data set alone, without file meta information. Raises NotNegotiated if the acceptor does not
-        take it so.
+        `data_set` is the data set alone, without file meta information; `bytes_per_second` sends it no faster, as a
+        modality behind a slow line does. Raises NotNegotiated if the acceptor does not take it so.
         """
         context_id = self._context_id(sop_class_uid, transfer_syntax)
         message_id = self._next_message_id()
         command = command_set.store_request(message_id, sop_class_uid, sop_instance_uid)
-        return self._ask(context_id, message_id, command_set.C_STORE_RQ, command, data_set)
+        return self._ask(context_id, message_id, command_set.C_STORE_RQ, command, data_set, bytes_per_second)
 
     def echo(self) -> int:
         """Send a C-ECHO and return the DIMSE status of the response."""
@@ -148,13 +157,19 @@ class Association:
         return self._message_id
 
     def _ask(
-        self, context_id: int, message_id: int, command_field: int, command: bytes, data_set: bytes | memoryview | None
+        self,
+        context_id: int,
+        message_id: int,
+        command_field: int,
+        command: bytes,
+        data_set: bytes | memoryview | pdu.Pieces | None,
+        bytes_per_second: float | None = None,
     ) -> int:
         """Send a request, wait for its response and return the status."""
         if not self._open:
             raise ConnectionLost("the association is closed")
         try:
-            self._stream.send(pdu.message(context_id, command, data_set, self._agreement.maximum_length))
+            self._send(context_id, command, data_set, bytes_per_second)
             _, response = self._messages.command()
             expected = (command_field | command_set.RESPONSE, message_id)
             if (response.command_field, response.message_id_being_responded_to) != expected or response.status is None:
@@ -164,6 +179,25 @@ class Association:
             self._stream.close(_farewell(error))
             raise
         return response.status
+
+    def _send(
+        self,
+        context_id: int,
+        command: bytes,
+        data_set: bytes | memoryview | pdu.Pieces | None,
+        bytes_per_second: float | None,
+    ) -> None:
+        limit = self._agreement.maximum_length
+        if bytes_per_second is None:
+            self._stream.send(pdu.message(context_id, command, data_set, limit))
+            return
+        # Small enough for several PDUs a second, so that the peer sees a slow line and no silence.
+        slow_limit = min(
+            limit or pdu.DEFAULT_MAXIMUM_LENGTH, max(_SMALLEST_PDU, int(bytes_per_second / _PDUS_A_SECOND))
+        )
+        for piece in pdu.message(context_id, command, data_set, slow_limit):
+            self._stream.send((piece,))
+            time.sleep(len(piece) / bytes_per_second)
 
 
 def _farewell(error: BaseException) -> bytes:

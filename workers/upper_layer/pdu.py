@@ -65,6 +65,10 @@ def abort_by_provider(reason: int) -> bytes:
     return _FIXED.pack(A_ABORT, 4, 0, 2, reason)
 
 
+Pieces = tuple[bytes | memoryview, ...]
+"""A data set that does not lie in one place."""
+
+
 def fragment_bytes(maximum_length: int) -> int:
     """Return the largest fragment for a peer that announced `maximum_length` bytes (0 = no limit).
 
@@ -74,7 +78,7 @@ def fragment_bytes(maximum_length: int) -> int:
 
 
 def message(
-    context_id: int, command: bytes, data_set: bytes | memoryview | None, maximum_length: int
+    context_id: int, command: bytes, data_set: bytes | memoryview | Pieces | None, maximum_length: int
 ) -> Iterator[bytes | memoryview]:
     """Yield the pieces of a DIMSE message as P-DATA-TF PDUs with one fragment each, for a scattered write.
 
@@ -82,14 +86,31 @@ def message(
     stands for no data set; an empty one is one fragment of no bytes.
     """
     limit = fragment_bytes(maximum_length)
-    parts: list[tuple[bytes | memoryview, int]] = [(command, COMMAND)]
+    parts: list[tuple[Pieces, int]] = [((command,), COMMAND)]
     if data_set is not None:
-        parts.append((data_set, 0))
-    for part, kind in parts:
-        body = memoryview(part)
-        for start in range(0, len(body) or 1, limit):
-            fragment = body[start : start + limit]
-            control = kind | (LAST if start + limit >= len(body) else 0)
-            size = len(fragment) + 2
-            yield _DATA_HEADER.pack(P_DATA_TF, size + 4, size, context_id, control)
-            yield fragment
+        parts.append((data_set if isinstance(data_set, tuple) else (data_set,), 0))
+    for pieces, kind in parts:
+        left = sum(map(len, pieces))
+        for fragment in _fragments(pieces, limit):
+            size = sum(map(len, fragment))
+            left -= size
+            yield _DATA_HEADER.pack(P_DATA_TF, size + 6, size + 2, context_id, kind | (0 if left else LAST))
+            yield from fragment
+
+
+def _fragments(pieces: Pieces, limit: int) -> Iterator[list[memoryview]]:
+    """Cut what `pieces` are together into fragments of `limit` bytes and a last one; alone it may be empty."""
+    fragment: list[memoryview] = []
+    room = limit
+    for piece in pieces:
+        body = memoryview(piece)
+        start = 0
+        while start < len(body):
+            if not room:
+                yield fragment
+                fragment, room = [], limit
+            taken = body[start : start + room]
+            fragment.append(taken)
+            start += len(taken)
+            room -= len(taken)
+    yield fragment

@@ -57,5 +57,14 @@ def test_message_is_cut_to_what_the_peer_takes(size: int, maximum_length: int) -
     assert controls == sorted(controls, key=lambda control: -(control & 1))
 
 
+@pytest.mark.parametrize("cuts", [(), (0,), (10,), (93, 94, 95), (94, 188), (1, 2, 500, 500, 1000)])
+def test_a_data_set_need_not_lie_in_one_place(cuts: tuple[int, ...]) -> None:
+    data_set = bytes(range(250)) * 4
+    pieces = tuple(data_set[begin:end] for begin, end in zip((0, *cuts), (*cuts, len(data_set)), strict=True))
+
+    assert b"".join(pdu.message(3, b"c", pieces, 100)) == b"".join(pdu.message(3, b"c", data_set, 100))
+    assert b"".join(pdu.message(3, b"c", (), 100)) == b"".join(pdu.message(3, b"c", b"", 100))
+
+
 def test_peer_without_a_limit_gets_our_own() -> None:
     assert pdu.fragment_bytes(0) == pdu.DEFAULT_MAXIMUM_LENGTH - 6
