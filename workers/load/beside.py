@@ -1,11 +1,14 @@
-"""What goes on beside the senders: searches over HTTP, and reading of the servers' metrics. Both note what they see."""
+"""What goes on beside the senders: searches, deletions, and reading of the servers' metrics. All note what they see."""
 
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from random import Random
+from typing import Protocol
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,43 +21,83 @@ _SCRAPE_SECONDS = 1.0
 _SCRAPE_TIMEOUT_SECONDS = 5.0
 
 
-@contextmanager
-def beside(
-    ledger: Ledger, archive: HttpArchive | None, queries_per_second: float, metrics: Sequence[str]
-) -> Iterator[None]:
-    """Search and scrape until the block ends."""
-    stopping = threading.Event()
-    work: list[Callable[[], None]] = [lambda url=url: _scrape(ledger, url, stopping) for url in metrics]  # type: ignore[misc]
-    if archive is not None and queries_per_second > 0:
-        work.append(lambda: _search(ledger, archive, 1 / queries_per_second, stopping))
-    threads = [threading.Thread(target=each, daemon=True) for each in work]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
+class Searchable(Protocol):
+    """An archive that can be searched."""
+
+    def find(self, level: Level, value: str) -> Sequence[str]:
+        """What has this identifier; raises ClusterError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is to go on."""
+
+    archive: Searchable | None = None
+    queries_per_second: float = 0.0
+    deletes_per_second: float = 0.0
+    """Needs an `archive` with Orthanc's REST API."""
+    metrics: Sequence[str] = ()
+    """Addresses of Prometheus pages."""
+
+    @contextmanager
+    def going_on(self, ledger: Ledger) -> Iterator[None]:
+        """Until the block ends."""
+        stopping = threading.Event()
+        work: list[Callable[[], None]] = [partial(_scrape, ledger, url, stopping) for url in self.metrics]
+        if self.archive is not None and self.queries_per_second > 0:
+            search = partial(_search, ledger, self.archive)
+            work.append(partial(_repeatedly, search, self.queries_per_second, stopping))
+        if isinstance(self.archive, HttpArchive) and self.deletes_per_second > 0:
+            delete = partial(_delete, ledger, self.archive)
+            work.append(partial(_repeatedly, delete, self.deletes_per_second, stopping))
+        threads = [threading.Thread(target=each, daemon=True) for each in work]
         for thread in threads:
-            thread.join()
+            thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            for thread in threads:
+                thread.join()
 
 
-def _search(ledger: Ledger, archive: HttpArchive, pause_seconds: float, stopping: threading.Event) -> None:
-    """Look for studies that were acknowledged, so that every search has something to find."""
+def _repeatedly(act: Callable[[float], None], per_second: float, stopping: threading.Event) -> None:
+    """Act at even distances, with a place in the ledger from 0 to 1; what was late is not made up for."""
     random = Random(0)  # noqa: S311 (test data)
     due = time.monotonic()
     while not stopping.wait(max(0.0, due - time.monotonic())):
-        due = max(due + pause_seconds, time.monotonic() - 1)
-        study = ledger.a_study(random.random())
-        if study is None:
-            continue
-        began = time.monotonic()
-        failure = ""
-        try:
-            if not archive.find(Level.STUDY, study):
-                failure = "an acknowledged study is not found"
-        except ClusterError as error:
-            failure = str(error)
-        ledger.search(began, time.monotonic() - began, failure)
+        due = max(due + 1 / per_second, time.monotonic() - 1)
+        act(random.random())
+
+
+def _search(ledger: Ledger, archive: Searchable, place: float) -> None:
+    """Look for a study that was acknowledged, so that every search has something to find."""
+    study = ledger.a_study(place)
+    if study is None:
+        return
+    began = time.monotonic()
+    failure = ""
+    try:
+        # What was not found may have been deleted meanwhile.
+        if not archive.find(Level.STUDY, study) and ledger.is_expected(study):
+            failure = "an acknowledged study is not found"
+    except ClusterError as error:
+        failure = str(error)
+    ledger.search(began, time.monotonic() - began, failure)
+
+
+def _delete(ledger: Ledger, archive: HttpArchive, place: float) -> None:
+    """Delete an acknowledged instance, which the senders are done with."""
+    began = time.monotonic()
+    public_id = ledger.to_delete(place, began)
+    if public_id is None:
+        return
+    failure = ""
+    try:
+        archive.delete(public_id)
+    except ClusterError as error:
+        failure = str(error)
+    ledger.deletion(public_id, time.monotonic() - began, failure)
 
 
 def _scrape(ledger: Ledger, url: str, stopping: threading.Event) -> None:

@@ -4,9 +4,7 @@ Both halves are looked at without the code that wrote them: rows are counted by 
 interop/ingest.md 10 says they lie.
 """
 
-import hashlib
 import os
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +15,9 @@ from typing import Protocol
 
 from cluster.database import Database
 from cluster.dicom.levels import Level
-from cluster.errors import UnknownResource
 from cluster.index.check import (
     AttachmentRow,
+    ExpectedResource,
     attachment_rows,
     attachments_without_row,
     count_resources,
@@ -27,17 +25,15 @@ from cluster.index.check import (
     inconsistencies,
 )
 from cluster.storage.area import StorageArea
-from workers.load.ledger import Acknowledged
+from workers.load.delivery import Acknowledged
+from workers.load.stored_file import fault_in_area, fault_of_file, path_of
 
 _EXAMPLES = 20
-_ZLIB = 2
-_ZLIB_PREFIX_BYTES = 8
-_PREAMBLE_BYTES = 128
 
 
 @dataclass(slots=True)
 class Findings:
-    """What is not as it should be. The three sets hold public ids of any level, each counted once."""
+    """What is not as it should be. The sets hold public ids of any level, each counted once."""
 
     missing: set[str] = field(default_factory=set)
     """Acknowledged, and a row, change or file of it is absent."""
@@ -45,17 +41,22 @@ class Findings:
     """Something of which there must be one is there more than once."""
     wrong_bytes: set[str] = field(default_factory=set)
     """The file differs from its row, or the data set from what was sent."""
+    not_deleted: set[str] = field(default_factory=set)
+    """Deleted with success, and still there."""
     inconsistencies: list[str] = field(default_factory=list)
     """Statistics or change counter that do not agree with the tables."""
     examples: dict[str, str] = field(default_factory=dict)
     """The first finding of the first few resources, in words."""
+    unchecked: str = ""
+    """What could not be looked at, in words."""
     orphans: int | None = None
     """Files without a row, if they were counted: a node that is killed may leave some, which is no error."""
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.missing or self.duplicated or self.wrong_bytes or self.inconsistencies)
+        wrong = self.missing or self.duplicated or self.wrong_bytes or self.not_deleted or self.inconsistencies
+        return not wrong
 
     def expect_one(self, public_id: str, number: int, what: str) -> None:
         """Note that there are `number` of `what`, where there has to be one."""
@@ -79,8 +80,8 @@ class Expected(Protocol):
         """All of it, in batches."""
 
 
-Fault = Callable[[AttachmentRow, str], str | None]
-"""What is wrong with the attachment of a row, of which an MD5 of the data set was sent; as `fault_of_file`."""
+Fault = Callable[[AttachmentRow, Acknowledged], str | None]
+"""What is wrong with the attachment of a row, of which this was sent; as `fault_of_file`."""
 
 
 def check(
@@ -103,9 +104,9 @@ def check(
     """
     findings = Findings()
     fault: Fault = (
-        (lambda row, md5: fault_of_file(path_of(storage_directory, row.uuid), row, md5))
+        (lambda row, sent: fault_of_file(path_of(storage_directory, row.uuid), row, sent))
         if storage is None
-        else (lambda row, md5: _fault_in_area(storage, row, md5))
+        else (lambda row, sent: fault_in_area(storage, row, sent))
     )
     known: set[str] = set()
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="check") as readers:
@@ -125,19 +126,16 @@ def _check_rows(findings: Findings, database: Database, batch: Sequence[Acknowle
     expected = {
         resource.public_id: resource
         for instance in batch
-        for resource in expected_resources(
-            instance.patient_id,
-            instance.study_instance_uid,
-            instance.series_instance_uid,
-            instance.sop_instance_uid,
-        )
+        for resource in _resources(instance)
         if resource.public_id not in known
     }
     known.update(resource.public_id for resource in expected.values() if resource.level is not Level.INSTANCE)
     for count in count_resources(database, list(expected.values())):
         name = count.level.name.lower()
         findings.expect_one(count.public_id, count.rows, f"{name} below its parent")
-        findings.expect_one(count.public_id, count.identified, f"{name} with its identifier")
+        # A patient without an id is known by the public id alone.
+        if expected[count.public_id].identifier:
+            findings.expect_one(count.public_id, count.identified, f"{name} with its identifier")
         findings.expect_one(count.public_id, count.changes, f"change that announces the {name}")
 
 
@@ -148,7 +146,7 @@ def _check_files(
     batch: Sequence[Acknowledged],
     readers: ThreadPoolExecutor,
 ) -> None:
-    sent = {instance.public_id: instance.data_set_md5 for instance in batch}
+    sent = {instance.public_id: instance for instance in batch}
     rows = attachment_rows(database, list(sent))
     numbers = Counter(row.instance for row in rows)
     for public_id in sent:
@@ -163,62 +161,29 @@ def _check_files(
             findings.example(row.instance, f"file {row.uuid} has {fault}")
 
 
-def path_of(storage_directory: Path, uuid: str) -> Path:
-    """Where Orthanc keeps an attachment (interop/ingest.md 10)."""
-    return storage_directory / uuid[0:2] / uuid[2:4] / uuid
+def check_deleted(findings: Findings, deleted: Iterable[Sequence[Acknowledged]], database: Database) -> None:
+    """Check that nothing of these is in the index.
+
+    Raises:
+        Transient, DatabaseRefused: as `Database.run`.
+    """
+    for batch in deleted:
+        found = attachment_rows(database, [instance.public_id for instance in batch])
+        _note_not_deleted(findings, {row.instance for row in found})
+        instances = [resource for each in batch for resource in _resources(each) if resource.level is Level.INSTANCE]
+        _note_not_deleted(findings, {count.public_id for count in count_resources(database, instances) if count.rows})
 
 
-def fault_of_file(path: Path, row: AttachmentRow, data_set_md5: str) -> str | None:
-    """What is wrong with the bytes of an attachment, in words; empty if nothing is, None if there is no file."""
-    try:
-        stored = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    return _fault_of_bytes(stored, row, data_set_md5)
+def _note_not_deleted(findings: Findings, public_ids: Iterable[str]) -> None:
+    for public_id in public_ids:
+        findings.not_deleted.add(public_id)
+        findings.example(public_id, "was deleted with success, and is there")
 
 
-def _fault_in_area(storage: StorageArea, row: AttachmentRow, data_set_md5: str) -> str | None:
-    try:
-        with storage.open(row.uuid) as stored:
-            return _fault_of_bytes(stored.read(), row, data_set_md5)
-    except UnknownResource:
-        return None
-
-
-def _fault_of_bytes(stored: bytes, row: AttachmentRow, data_set_md5: str) -> str:
-    if len(stored) != row.compressed_size:
-        return f"{len(stored)} bytes instead of {row.compressed_size}"
-    if row.compressed_md5 and _md5(stored) != row.compressed_md5:
-        return "another MD5 than that of the row"
-    if row.compression_type == _ZLIB:
-        try:
-            stored = zlib.decompress(memoryview(stored)[_ZLIB_PREFIX_BYTES:])
-        except zlib.error as error:
-            return f"no zlib data ({error})"
-        if row.uncompressed_md5 and _md5(stored) != row.uncompressed_md5:
-            return "another MD5 than that of the row after decompression"
-    if len(stored) != row.uncompressed_size:
-        return f"{len(stored)} bytes after decompression instead of {row.uncompressed_size}"
-    begin = data_set_offset(stored)
-    if begin is None:
-        return "no Part 10 header"
-    if _md5(memoryview(stored)[begin:]) != data_set_md5:
-        return "another data set than the one sent"
-    return ""
-
-
-def data_set_offset(stored: bytes) -> int | None:
-    """Where the data set begins, behind preamble, prefix and group 0002 (PS3.10 section 7.1), or None."""
-    group_length = _PREAMBLE_BYTES + 4
-    # (0002,0000) with VR UL and four bytes has to come first.
-    if stored[_PREAMBLE_BYTES : group_length + 8] != b"DICM\x02\x00\x00\x00UL\x04\x00":
-        return None
-    begin = group_length + 12
-    return begin + int.from_bytes(stored[group_length + 8 : begin], "little")
-
-
-def _md5(data: bytes | memoryview) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+def _resources(instance: Acknowledged) -> Iterator[ExpectedResource]:
+    return expected_resources(
+        instance.patient_id, instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid
+    )
 
 
 def _stored_uuids(storage_directory: Path) -> Iterator[str]:

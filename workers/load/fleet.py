@@ -1,8 +1,9 @@
-"""Many senders as processes, and one loop that collects what they report.
+"""Many senders in a few processes, and one loop that collects what they report.
 
-Processes come from a fork server: it imports the senders' modules once, and unlike a plain fork it is safe when the
-caller has threads. Where there is none (Windows), each imports them itself. Each sender has a pipe of its own, so one
-that dies cannot take a shared lock with it.
+A sender is a thread, for it mostly waits; processes are for the processors. They come from a fork server: it imports
+the senders' modules once, and unlike a plain fork it is safe when the caller has threads. Where there is none
+(Windows), each imports them itself. Each process has a pipe of its own, so one that dies cannot take a shared lock
+with it.
 """
 
 import multiprocessing
@@ -13,9 +14,12 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 
 from workers.load.ledger import Delivery
-from workers.load.sender import Assignment, main
+from workers.load.process import main
+from workers.load.sender import Assignment
 
 _START_SECONDS = 60.0
+_MOST_PROCESSES = 16
+"""Unless more are asked for; up to that, each sender has its own."""
 
 
 class SenderDied(Exception):
@@ -59,33 +63,34 @@ class Fleet:
 
 
 @contextmanager
-def fleet(assignments: Sequence[Assignment]) -> Iterator[Fleet]:
-    """Start one process per assignment and wait until all are ready; on leaving, none is left.
+def fleet(assignments: Sequence[Assignment], processes: int | None = None) -> Iterator[Fleet]:
+    """Start senders in that many processes and wait until all are ready; on leaving, none is left.
 
     Raises SenderDied.
     """
     context = _context()
-    processes: dict[Connection, BaseProcess] = {}
+    number = min(len(assignments), processes or _MOST_PROCESSES)
+    started: dict[Connection, BaseProcess] = {}
     try:
-        for assignment in assignments:
+        for place in range(number):
             here, there = context.Pipe()
             process: BaseProcess
-            process = context.Process(target=main, args=(assignment, there), name="sender", daemon=True)
+            process = context.Process(target=main, args=(assignments[place::number], there), name="sender", daemon=True)
             process.start()
             # Without our copy the pipe ends when the sender does.
             there.close()
-            processes[here] = process
-        for pipe, process in processes.items():
+            started[here] = process
+        for pipe, process in started.items():
             if not pipe.poll(_START_SECONDS):
                 raise SenderDied(f"sender {process.pid} did not start within {_START_SECONDS:g} s")
             _receive(pipe, process)
-        yield Fleet(processes)
+        yield Fleet(started)
     finally:
-        for pipe, process in processes.items():
+        for pipe, process in started.items():
             pipe.close()
             if process.is_alive():
                 process.terminate()
-        for process in processes.values():
+        for process in started.values():
             process.join()
 
 
@@ -95,7 +100,7 @@ def _context() -> ForkServerContext | SpawnContext:
     except ValueError:
         return multiprocessing.get_context("spawn")
     # The command line too: a child of the console script imports it again, and finds it there.
-    context.set_forkserver_preload(["workers.load.sender", "workers.cli"])
+    context.set_forkserver_preload(["workers.load.process", "workers.cli"])
     return context
 
 

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from cluster.dicom.levels import Level
 from cluster.errors import ClusterError, NodeBusy
 from cluster.index.check import expected_resources
-from workers.load.check import Expected, Findings, data_set_offset
-from workers.load.ledger import Acknowledged
+from workers.load.check import Expected, Findings
+from workers.load.delivery import Acknowledged
+from workers.load.stored_file import data_set_offset
 from workers.load.targets import Target
 from workers.load.transports import Credentials, connection_to
 
@@ -55,6 +56,12 @@ class HttpArchive:
             raise ClusterError(f"{self._target}/tools/find answers {status}")
         found: list[str] = json.loads(body)
         return found
+
+    def delete(self, public_id: str) -> None:
+        """Delete an instance; one that is gone after a lost answer was deleted. Raises ClusterError."""
+        status, _ = self._ask("DELETE", f"/instances/{public_id}", None)
+        if status not in (200, 404):
+            raise ClusterError(f"{self._target} answers a deletion with {status}")
 
     def system(self) -> dict[str, Any]:
         """What the archive says of itself (`GET /system`)."""
@@ -105,13 +112,26 @@ def check_over_http(expected: Expected, archive: HttpArchive) -> Findings:
                     findings.example(instance.public_id, fault)
             ancestors = list(_ancestors(batch, known))
             for (_, public_id, _), found in zip(
-                ancestors, readers.map(lambda each: archive.find(each[0], each[2]), ancestors), strict=True
+                ancestors, readers.map(lambda each: _found(archive, *each), ancestors), strict=True
             ):
                 findings.expect_one(public_id, found.count(public_id), "resource with its identifier")
                 if set(found) - {public_id}:
                     findings.duplicated.add(public_id)
                     findings.example(public_id, f"also found as {', '.join(sorted(set(found) - {public_id}))}")
     return findings
+
+
+def check_deleted_over_http(
+    findings: Findings, deleted: Iterable[Sequence[Acknowledged]], archive: HttpArchive
+) -> None:
+    """Check that none of these is there; raises as `check_over_http`."""
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="check") as readers:
+        for batch in deleted:
+            statuses = readers.map(lambda instance: archive.get(f"/instances/{instance.public_id}")[0], batch)
+            for instance, status in zip(batch, statuses, strict=True):
+                if status != 404:
+                    findings.not_deleted.add(instance.public_id)
+                    findings.example(instance.public_id, f"was deleted with success, and is answered with {status}")
 
 
 def _fault(archive: HttpArchive, instance: Acknowledged) -> str:
@@ -123,9 +143,17 @@ def _fault(archive: HttpArchive, instance: Acknowledged) -> str:
     begin = data_set_offset(file)
     if begin is None:
         return "no Part 10 header"
-    if hashlib.md5(memoryview(file)[begin:], usedforsecurity=False).hexdigest() != instance.data_set_md5:
+    if not instance.is_content(hashlib.md5(memoryview(file)[begin:], usedforsecurity=False).hexdigest()):
         return "another data set than the one sent"
     return ""
+
+
+def _found(archive: HttpArchive, level: Level, public_id: str, identifier: str) -> list[str]:
+    """Public ids of what has this identifier."""
+    if identifier:
+        return archive.find(level, identifier)
+    # A search for nothing finds everybody; all patients without an id are one, so it is enough that this one is there.
+    return [public_id] if archive.get(f"/patients/{public_id}")[0] == 200 else []
 
 
 def _ancestors(batch: Sequence[Acknowledged], known: set[str]) -> Iterator[tuple[Level, str, str]]:

@@ -6,11 +6,14 @@ from pathlib import Path
 from cluster.config import Settings
 from cluster.errors import ConfigurationError
 from workers.client_tls import ClientTls
+from workers.load.files import Catalogue
 from workers.load.pace import Pace
+from workers.load.plan import Slow
 from workers.load.studies import SIZES, Size
 from workers.load.targets import Target, parse_targets
 from workers.load.thresholds import Thresholds
 from workers.load.transports import Credentials
+from workers.load.verify import Place
 
 __all__ = ["LoadOptions", "parse_targets"]
 
@@ -24,16 +27,33 @@ class LoadOptions:
     settings: Settings | None = None
     """Of the cluster behind the targets: index and storage area, which are compared with the ledger."""
     archive: Target | None = None
-    """Orthanc's REST API of the archive behind the targets, for searches, and for the comparison without `settings`."""
+    """The archive behind the targets, for searches, deletions, and the comparison without `settings`: a door of
+    Orthanc's REST API, or a DICOM door for C-FIND and C-GET."""
+    check: bool = True
+    """Compare in the end; else only the ledger is made."""
     senders: int = 4
+    processes: int | None = None
+    """That hold the senders; as many as make sense if None."""
+    part: int = 1
+    """Of the senders, this machine has those of one of `parts` equal parts; `senders`, `instances` and rates are those
+    of all parts together."""
+    parts: int = 1
+    begin_at: float | None = None
+    """When to begin, in seconds since 1970; as soon as possible if None."""
     instances: int = 1000
     """Without `pace`; with it, its phases say how many."""
+    files: Catalogue | None = None
+    """What is sent instead of synthetic studies, under new UIDs, as often as it takes."""
     size: Size = "small"
     """``tiny``, ``small``, ``ct`` or ``mixed``, or kinds of studies that take turns."""
     shared_studies: bool = False
     """Half of the senders send parts of the same studies, interleaved."""
     send_again_percent: float = 0.0
     """Of the instances, those that are sent once more after their success."""
+    overwrite_percent: float = 0.0
+    """Of the instances, those that are sent once more with other content."""
+    slow: Slow | None = None
+    """Which senders have a slow line; nobody if None."""
     pace: Pace | None = None
     """When instances are due; None: as fast as it goes."""
     seed: int | None = None
@@ -53,6 +73,8 @@ class LoadOptions:
     """For DICOM doors."""
     queries_per_second: float = 0.0
     """Searches beside, in `archive`."""
+    deletes_per_second: float = 0.0
+    """Instances that are deleted again beside, in `archive`."""
     metrics: tuple[str, ...] = ()
     """Prometheus pages to be read beside."""
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -69,15 +91,26 @@ class LoadOptions:
         """What the archive is called."""
         return self.called_aet or (self.settings.dicom.aet if self.settings is not None else "ORTHANC")
 
+    @property
+    def place(self) -> Place:
+        """Where what was acknowledged is looked for."""
+        names = self.aet, self.calling_aet
+        return Place(
+            self.settings, self.archive, self.credentials, *names, tls=self.tls, count_orphans=self.count_orphans
+        )
+
     def __post_init__(self) -> None:
         self._require("--target", bool(self.targets), "is missing: HOST:PORT, several separated by commas")
         self._require(
             "--archive",
-            self.settings is not None or self.archive is not None,
-            "is missing: what was acknowledged is compared over http://HOST:PORT of an Orthanc, or with --config or"
-            " --data in index and storage area",
+            self.settings is not None or self.archive is not None or not self.check,
+            "is missing: what was acknowledged is compared over http://HOST:PORT of an Orthanc, by C-FIND and C-GET of"
+            " dicom://HOST:PORT, or with --config or --data in index and storage area",
         )
-        self._require("--senders", self.senders >= 1, "must be at least 1")
+        self._require("--senders", self.senders >= self.parts, f"must be at least {self.parts}")
+        self._require("--processes", self.processes is None or self.processes >= 1, "must be at least 1")
+        self._require("--part", 1 <= self.part <= self.parts, f"{self.part}/{self.parts} is no part of a whole")
+        self._require("--part", self.parts == 1 or self.seed is not None, "needs --seed, the same for all parts")
         self._require("--instances", self.planned >= 1, "must be at least 1")
         is_known = not isinstance(self.size, str) or self.size in SIZES
         self._require("--size", is_known, f"must be one of {', '.join(SIZES)}, not {self.size!r}")
@@ -89,6 +122,14 @@ class LoadOptions:
             self._require("--ledger", self.ledger is None or not self.ledger.exists(), "must be a new file")
         self._require(
             "--scenario", not self.queries_per_second or self.archive is not None, "has queries, which need --archive"
+        )
+        self._require(
+            "--scenario",
+            not self.deletes_per_second or (self.archive is not None and bool(self.archive.url)),
+            "has deletes, which need --archive http://HOST:PORT",
+        )
+        self._require(
+            "--scenario", not self.overwrite_percent or self.files is None, "overwrites, which --files cannot do"
         )
 
     @staticmethod

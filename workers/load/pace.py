@@ -30,24 +30,44 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Phases in a row."""
+    """Phases in a row, all of them as often as `repeat` says."""
 
     phases: tuple[Phase, ...]
+    repeat: int = 1
 
     @property
     def instances(self) -> int:
         """How many are due in all."""
-        return int(sum(phase.instances for phase in self.phases))
+        return int(self.repeat * self._instances_once)
 
     @property
     def seconds(self) -> float:
         """How long it lasts."""
+        return self.repeat * self._seconds_once
+
+    @property
+    def _instances_once(self) -> float:
+        return sum(phase.instances for phase in self.phases)
+
+    @property
+    def _seconds_once(self) -> float:
         return sum(phase.seconds for phase in self.phases)
+
+    def scaled(self, seconds: float | None = None, rate_factor: float = 1.0) -> "Pace":
+        """The same shape within that time, if given, and with rates times `rate_factor`."""
+        stretch = 1.0 if seconds is None else seconds / self.seconds
+        phases = tuple(
+            Phase(stretch * each.seconds, rate_factor * each.first_rate, rate_factor * each.last_rate)
+            for each in self.phases
+        )
+        return Pace(phases, self.repeat)
 
     def due(self, number: int) -> float:
         """Seconds after the start at which the instance of this number (from 0) is due."""
         ends = list(accumulate(phase.instances for phase in self.phases))
-        index = min(bisect_right(ends, number), len(self.phases) - 1)
+        turn = min(int(number / ends[-1]), self.repeat - 1)
+        rest = number - turn * ends[-1]
+        index = min(bisect_right(ends, rest), len(self.phases) - 1)
         before = ends[index - 1] if index else 0.0
-        began = sum(phase.seconds for phase in self.phases[:index])
-        return began + self.phases[index].due(number - before)
+        began = turn * self._seconds_once + sum(phase.seconds for phase in self.phases[:index])
+        return began + self.phases[index].due(rest - before)

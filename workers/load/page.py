@@ -12,6 +12,7 @@ from workers.load.ledger import Ledger
 
 _COLUMNS, _PER_DECADE = 120, 6
 _MOST_METRICS = 40
+_MOST_REASONS = 8
 
 
 def page(result: Mapping[str, Any], ledger: Ledger, title: str) -> str:
@@ -47,16 +48,17 @@ def _body(result: Mapping[str, Any], ledger: Ledger) -> list[str]:
         lines([per_second(at - began for at, _ in deliveries)], "/s"),
         "<h2>Latency</h2>",
         _heat_map([(at - began, latency) for at, latency in deliveries]),
-        *_failures(result),
-        *_searches([(at - began, seconds, failure) for at, seconds, failure in ledger.searches()]),
+        *_failures({why: [at - began for at in times] for why, times in ledger.failed().items()}),
+        *_beside("Searches", [(at - began, seconds, failure) for at, seconds, failure in ledger.searches()]),
+        *_beside("Deletions", [(at - began, seconds, failure) for at, seconds, failure in ledger.deletions()]),
         *_metrics(ledger.measured(), began),
     ]
 
 
 def _verdict(result: Mapping[str, Any]) -> str:
     rows = []
-    for name in ("planned", "acknowledged", "missing", "duplicated", "wrong_bytes", "retries"):
-        bad = name in ("missing", "duplicated", "wrong_bytes") and result[name]
+    for name in ("planned", "acknowledged", "missing", "duplicated", "wrong_bytes", "not_deleted", "retries"):
+        bad = name in ("missing", "duplicated", "wrong_bytes", "not_deleted") and result[name]
         rows.append((name.replace("_", " "), f'<span class="{"no" if bad else ""}">{result[name]:,}</span>'))
     rows.append(("instances/s", f"{result['instances_per_second']:,.1f}"))
     rows.append(("MB/s", f"{result['megabytes_per_second']:,.1f}"))
@@ -64,6 +66,8 @@ def _verdict(result: Mapping[str, Any]) -> str:
     rows += [(escape(target), f"{number:,}") for target, number in result["per_target"].items()]
     rows.append(("seed", str(result["seed"])))
     verdict = '<p class="yes">passed</p>' if result["passed"] else '<p class="no">not passed</p>'
+    if not result["checked"]:
+        verdict += '<p class="no">the archive was not looked at</p>'
     findings = "".join(
         f'<p class="no">{escape(text)}</p>'
         for text in (*result["inconsistencies"], *result["examples"], *result["missed"])
@@ -97,19 +101,29 @@ def _heat_map(points: Sequence[Point]) -> str:
     )
 
 
-def _failures(result: Mapping[str, Any]) -> Iterator[str]:
-    if result["failures"]:
-        yield "<h2>Attempts that failed</h2><table>"
-        yield from (f"<tr><td>{escape(why)}</td><td>{many:,}</td></tr>" for why, many in result["failures"].items())
-        yield "</table>"
-
-
-def _searches(searches: Sequence[tuple[float, float, str]]) -> Iterator[str]:
-    if not searches:
+def _failures(failed: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    """How many a second, all together and those of each frequent reason."""
+    if not failed:
         return
-    failed = Counter(failure for _, _, failure in searches if failure)
-    yield f"<h2>Searches beside: {len(searches):,}, {sum(failed.values()):,} failed</h2>"
-    yield _heat_map([(at, seconds) for at, seconds, _ in searches])
+    yield "<h2>Attempts that failed, per second</h2>"
+    times = sorted(at for each in failed.values() for at in each)
+    yield lines([per_second(times)], "/s", 90)
+    yield '<div class="small">'
+    for why, own in list(failed.items())[:_MOST_REASONS]:
+        drawn = lines([per_second(own)], "/s", 60)
+        yield f"<figure><figcaption>{escape(why)}: {len(own):,}</figcaption>{drawn}</figure>"
+    yield "</div>"
+    if len(failed) > _MOST_REASONS:
+        rest = list(failed.items())[_MOST_REASONS:]
+        yield f"<p><small>{len(rest)} more reasons, {sum(len(own) for _, own in rest):,} attempts</small></p>"
+
+
+def _beside(what: str, done: Sequence[tuple[float, float, str]]) -> Iterator[str]:
+    if not done:
+        return
+    failed = Counter(failure for _, _, failure in done if failure)
+    yield f"<h2>{what} beside: {len(done):,}, {sum(failed.values()):,} failed</h2>"
+    yield _heat_map([(at, seconds) for at, seconds, _ in done])
     yield from (f'<p class="no">{escape(text)}: {number:,}</p>' for text, number in failed.items())
 
 

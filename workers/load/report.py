@@ -9,7 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from workers.load.run import LoadResult, Progress
+from workers.load.live import Progress
+from workers.load.result import LoadResult
+
+_SHOWN_REASONS = 3
+"""Of failed attempts, beside the bar."""
 
 
 def as_json(result: LoadResult) -> dict[str, Any]:
@@ -23,6 +27,9 @@ def as_json(result: LoadResult) -> dict[str, Any]:
         "missing": result.missing,
         "duplicated": result.duplicated,
         "wrong_bytes": result.wrong_bytes,
+        "not_deleted": result.not_deleted,
+        "checked": result.checked,
+        "unchecked": findings.unchecked,
         "inconsistencies": findings.inconsistencies,
         "orphans": findings.orphans,
         "examples": [f"{public_id}: {text}" for public_id, text in findings.examples.items()],
@@ -34,6 +41,9 @@ def as_json(result: LoadResult) -> dict[str, Any]:
         "instances_per_second": round(result.instances_per_second, 2),
         "megabytes_per_second": round(_megabytes_per_second(result), 2),
         "latency_ms": result.latency_milliseconds,
+        "searches": result.searches,
+        "deletions": result.deletions,
+        "overwritten": result.overwritten,
         "missed": list(result.missed),
         "seed": result.seed,
     }
@@ -50,6 +60,8 @@ def result_table(result: LoadResult) -> Table:
     rows.add_row("missing", _counted(result.missing, not findings.missing))
     rows.add_row("duplicated", _counted(result.duplicated, not findings.duplicated))
     rows.add_row("wrong bytes", _counted(result.wrong_bytes, not findings.wrong_bytes))
+    if result.deletions:
+        rows.add_row("deleted, and still there", _counted(result.not_deleted, not findings.not_deleted))
     rows.add_row("inconsistencies", _counted(len(findings.inconsistencies), not findings.inconsistencies))
     if findings.orphans is not None:
         rows.add_row("files without a row", f"{findings.orphans:,}")
@@ -59,6 +71,11 @@ def result_table(result: LoadResult) -> Table:
     for name, milliseconds in result.latency_milliseconds.items():
         rows.add_row(f"{name} latency", "-" if milliseconds is None else f"{milliseconds:,.1f} ms")
     rows.add_row("seconds", f"{result.seconds:,.1f}")
+    for name, number in (("searches", result.searches), ("deleted", result.deletions)):
+        if number:
+            rows.add_row(f"{name} beside", f"{number:,}")
+    if result.overwritten:
+        rows.add_row("sent with other content", f"{result.overwritten:,}")
     rows.add_section()
     for target, acknowledged in result.per_target.items():
         rows.add_row(f"acknowledged by {target}", f"{acknowledged:,}")
@@ -77,14 +94,18 @@ def print_result(result: LoadResult, console: Console) -> None:
         console.print(text, style="red", highlight=False)
     for text in result.missed:
         console.print(text, style="red", highlight=False)
+    if findings := result.findings.unchecked:
+        console.print(findings, style="yellow", highlight=False)
     console.print(verdict(result), style="bold green" if result.passed else "bold red", highlight=False)
 
 
 def verdict(result: LoadResult) -> str:
     """One line: what was lost, and what is there twice."""
-    line = f"lost {result.missing:,}, duplicated {result.duplicated:,}"
+    line = f"lost {result.missing:,}, duplicated {result.duplicated:,}" if result.checked else "not compared yet"
     if result.wrong_bytes:
         line += f", wrong bytes {result.wrong_bytes:,}"
+    if result.not_deleted:
+        line += f", not deleted {result.not_deleted:,}"
     if result.findings.inconsistencies:
         line += ", statistics wrong"
     if result.missed:
@@ -106,6 +127,7 @@ def progress_bar(console: Console) -> Iterator[Callable[[Progress], None]]:
             parts += [f"{name} {value:,.1f} ms" for name, value in progress.latency_milliseconds.items()]
             if progress.retries:
                 parts.append(f"{progress.retries:,} sent again")
+            parts += [f"{reason}: {number:,}" for reason, number in list(progress.failures.items())[:_SHOWN_REASONS]]
             bar.update(task, total=progress.planned, completed=progress.acknowledged, now=", ".join(parts))
 
         yield show

@@ -6,6 +6,8 @@
     senders: 16
     same-study: true              # half of the senders push parts of the same studies
     send-again: 5                 # percent of the instances that are sent once more after their success
+    overwrite: 5                  # percent that are sent once more with other content
+    slow: {percent: 25, kilobytes-per-second: 64}   # senders behind a slow line
     studies:                      # shares; a preset's name, or a kind of one's own
       small: 60
       ct-large: {share: 30, modality: CT, rows: 512, columns: 512, series: 3, instances: 120}
@@ -13,9 +15,13 @@
     phases:                       # instances a second of all senders; without phases: as fast as it goes
       - {seconds: 60, rate: 20 to 200}
       - {seconds: 300, rate: 200}
+    repeat: 3                     # the phases, one time after the other
     instances: 10000              # without phases: how many
-    queries: 5                    # searches a second beside, over the archive's HTTP door
+    queries: 5                    # searches a second beside, in --archive
+    deletes: 1                    # instances a second that are deleted again, over Orthanc's REST API
     thresholds: {p99-milliseconds: 500, instances-per-second: 150, retries: 10}
+
+Scenarios of ours lie in `scenarios/` and are known by name.
 """
 
 from dataclasses import dataclass, field
@@ -28,6 +34,7 @@ import yaml
 
 from cluster.errors import ConfigurationError
 from workers.load.pace import Pace, Phase
+from workers.load.plan import Slow
 from workers.load.studies import SIZES, SOP_CLASSES, Kind
 from workers.load.thresholds import Thresholds
 
@@ -36,12 +43,17 @@ _KEYS = {
     "senders",
     "same-study",
     "send-again",
+    "overwrite",
+    "slow",
     "studies",
     "phases",
+    "repeat",
     "instances",
     "queries",
+    "deletes",
     "thresholds",
 }
+SCENARIOS = Path(__file__).parent / "scenarios"
 _KIND_KEYS = {"share", "modality", "rows", "columns", "series", "instances"}
 
 
@@ -53,20 +65,31 @@ class Scenario:
     senders: int | None = None
     shared_studies: bool | None = None
     send_again_percent: float = 0.0
+    overwrite_percent: float = 0.0
+    slow: Slow | None = None
     kinds: tuple[Kind, ...] | None = None
     """In the order in which studies take turns."""
     pace: Pace | None = None
     instances: int | None = None
     queries_per_second: float = 0.0
+    deletes_per_second: float = 0.0
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
+def known_scenarios() -> list[str]:
+    """Names of those that come with the package."""
+    return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
+
+
 def read_scenario(path: Path) -> Scenario:
-    """Read a file. Raises ConfigurationError, which names what is wrong in it."""
+    """Read a file, or one of ours by its name. Raises ConfigurationError, which names what is wrong in it."""
+    if not path.is_file() and f"{path}" in known_scenarios():
+        path = SCENARIOS / f"{path}.yaml"
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigurationError("--scenario", f"{path}: {error.strerror}") from error
+        names = ", ".join(known_scenarios())
+        raise ConfigurationError("--scenario", f"{path}: {error.strerror}; ours are {names}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError("--scenario", f"{path} is no YAML: {error}") from error
     if not isinstance(document, dict):
@@ -75,17 +98,40 @@ def read_scenario(path: Path) -> Scenario:
     phases = document.get("phases")
     if phases is not None and "instances" in document:
         raise ConfigurationError("instances", "says what the phases say already")
+    repeat = _whole(document, "repeat")
+    if repeat is not None and (not phases or repeat < 1):
+        raise ConfigurationError("repeat", "is how often the phases come, at least once")
     return Scenario(
         name=str(document.get("name", path.stem)),
         senders=_whole(document, "senders"),
         shared_studies=document.get("same-study"),
         send_again_percent=_number(document, "send-again", 0.0),
+        overwrite_percent=_number(document, "overwrite", 0.0),
+        slow=_slow(document["slow"]) if "slow" in document else None,
         kinds=_kinds(document["studies"]) if "studies" in document else None,
-        pace=Pace(tuple(_phase(phase, f"phases[{place}]") for place, phase in enumerate(phases))) if phases else None,
+        pace=_pace(phases, repeat or 1) if phases else None,
         instances=_whole(document, "instances"),
         queries_per_second=_number(document, "queries", 0.0),
+        deletes_per_second=_number(document, "deletes", 0.0),
         thresholds=Thresholds.read(document.get("thresholds", {})),
     )
+
+
+def _pace(phases: Any, repeat: int) -> Pace:
+    if not isinstance(phases, list):
+        raise ConfigurationError("phases", "is not a list of {seconds: …, rate: …}")
+    return Pace(tuple(_phase(phase, f"phases[{place}]") for place, phase in enumerate(phases)), repeat)
+
+
+def _slow(slow: Any) -> Slow:
+    if not isinstance(slow, dict):
+        raise ConfigurationError("slow", "is not {percent: …, kilobytes-per-second: …}")
+    _known(slow, {"percent", "kilobytes-per-second"}, "slow.")
+    percent = _number(slow, "percent", None, "slow")
+    kilobytes = _number(slow, "kilobytes-per-second", None, "slow")
+    if percent > 100 or kilobytes <= 0:
+        raise ConfigurationError("slow", "needs at most 100 percent, and more than 0 kilobytes-per-second")
+    return Slow(percent, 1000 * kilobytes)
 
 
 def _phase(phase: Any, path: str) -> Phase:

@@ -5,27 +5,25 @@ target takes over until the study ends. What is no final answer is sent again, t
 whether it was stored before the answer was lost.
 """
 
-import hashlib
 import random
-import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from threading import Event
 
 from workers.client_tls import ClientTls
-from workers.load.ledger import Delivery
+from workers.load.files import Catalogue
+from workers.load.instance import Instance, md5_of, size_of
+from workers.load.ledger import Delivery, Failure
 from workers.load.pace import Pace
-from workers.load.plan import Portion, instances_of
+from workers.load.plan import Portion, copies_of, instances_of
 from workers.load.studies import Size, kinds_of
-from workers.load.synthetic import TRANSFER_SYNTAXES, SyntheticInstance
+from workers.load.synthetic import TRANSFER_SYNTAXES
 from workers.load.targets import Target
 from workers.load.transports import NO_ASSOCIATION, Attempt, Credentials, DicomTransport, HttpTransport, Transport
 
-__all__ = ["NO_ASSOCIATION", "Assignment", "GaveUp", "Sender", "Target", "main", "presentation_contexts"]
+__all__ = ["NO_ASSOCIATION", "Assignment", "GaveUp", "Sender", "Target", "presentation_contexts"]
 
-_REPORT_SECONDS = 0.1
 _ANSWER_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 1.0
 
@@ -53,10 +51,28 @@ class Assignment:
     """Of those of all senders, the number of the first instance of this one; its others follow at `senders` each."""
     senders: int = 1
     send_again_percent: float = 0.0
+    overwrite_percent: float = 0.0
+    bytes_per_second: float | None = None
+    """No faster than that; None: as fast as it goes."""
+    files: Catalogue | None = None
+    """What is sent, under new UIDs, instead of synthetic studies."""
+
+    @property
+    def contexts(self) -> list[tuple[str, list[str]]]:
+        """What has to be negotiated."""
+        return presentation_contexts(self.size, self.files)
+
+    def instances(self) -> Iterator[Instance]:
+        """What is to be sent, made as it is asked for."""
+        if self.files is not None:
+            return copies_of(self.portion, self.files.files, self.seed)
+        return instances_of(self.portion, size=self.size, seed=self.seed)
 
 
-def presentation_contexts(size: Size) -> list[tuple[str, list[str]]]:
-    """What has to be negotiated for studies of this size: one context per SOP class and transfer syntax."""
+def presentation_contexts(size: Size, files: Catalogue | None = None) -> list[tuple[str, list[str]]]:
+    """What has to be negotiated for files, or studies of this size: one context per SOP class and transfer syntax."""
+    if files is not None:
+        return [(sop_class, [syntax]) for sop_class, syntax in files.kinds]
     sop_classes = sorted({kind.sop_class_uid for kind in kinds_of(size)})
     return [(sop_class, [syntax]) for sop_class in sop_classes for syntax in TRANSFER_SYNTAXES]
 
@@ -75,20 +91,19 @@ class Sender:
         self._study = ""
         self._dice = random.Random(f"{assignment.seed}/{assignment.sender}")  # noqa: S311 (test data)
 
-    def run(self, report: Callable[[Delivery], None], stopped: Callable[[], bool] = lambda: False) -> None:
-        """Send everything, or what there is until `stopped()`; `report` gets each instance once its fate is known.
+    def run(self, report: Callable[[Delivery], None], stopping: Event) -> None:
+        """Send everything, or what there is until `stopping`; `report` gets each instance once its fate is known.
 
         Raises GaveUp after reporting the instance that used up its time limit.
         """
         assignment = self._assignment
-        instances = instances_of(assignment.portion, size=assignment.size, seed=assignment.seed)
         began = time.monotonic()
         try:
-            for number, instance in enumerate(instances):
+            for number, instance in enumerate(assignment.instances()):
                 if assignment.pace is not None:
                     due = assignment.pace.due(assignment.first_number + number * assignment.senders)
-                    _wait(began + due, stopped)
-                if stopped():
+                    stopping.wait(max(0.0, began + due - time.monotonic()))
+                if stopping.is_set():
                     return
                 if instance.study_instance_uid != self._study:
                     self._study = instance.study_instance_uid
@@ -97,7 +112,7 @@ class Sender:
                 delivery, final = self._deliver(instance)
                 report(delivery)
                 if not final:
-                    raise GaveUp(f"{instance.sop_instance_uid}: {delivery.failures[-1][1]}")
+                    raise GaveUp(f"{instance.sop_instance_uid}: {delivery.failures[-1].reason}")
         finally:
             self._leave()
 
@@ -108,26 +123,28 @@ class Sender:
     def _transport(self, target: Target) -> Transport:
         assignment = self._assignment
         timeout_seconds = min(_ANSWER_SECONDS, assignment.time_limit_seconds)
+        slow = assignment.bytes_per_second
         if target.url:
-            return HttpTransport(target, timeout_seconds, assignment.credentials)
-        contexts = presentation_contexts(assignment.size)
+            return HttpTransport(target, timeout_seconds, assignment.credentials, slow)
+        names = assignment.calling_aet, assignment.called_aet
         tls = assignment.tls.context() if assignment.tls is not None else None
-        return DicomTransport(target, assignment.calling_aet, assignment.called_aet, contexts, timeout_seconds, tls)
+        return DicomTransport(target, *names, assignment.contexts, timeout_seconds, tls, slow)
 
-    def _deliver(self, instance: SyntheticInstance) -> tuple[Delivery, bool]:
+    def _deliver(self, instance: Instance) -> tuple[Delivery, bool]:
         """Send until the fate of the instance is known; whether it is, or the time was over first."""
         deadline = time.monotonic() + self._assignment.time_limit_seconds
-        failures: list[tuple[str, str]] = []
+        failures: list[Failure] = []
+        second = None
         while True:
             target = str(self._assignment.targets[self._target])
             attempt, begun = self._attempt(instance)
             ended = time.monotonic()
             if not attempt.stored:
-                failures.append((target, attempt.reason))
-            if attempt.stored and self._dice.uniform(0, 100) < self._assignment.send_again_percent:
-                again = self._transports[self._target].send(instance)
-                if not again.stored:
-                    failures.append((target, f"sent once more: {again.reason}"))
+                failures.append(Failure(target, attempt.reason, ended))
+            elif not failures and self._happens(self._assignment.overwrite_percent):
+                second = self._overwrite(instance, failures)
+            elif self._happens(self._assignment.send_again_percent):
+                self._once_more(instance, "sent once more", failures)
             if attempt.final or ended >= deadline:
                 break
             self._leave()
@@ -139,17 +156,35 @@ class Sender:
             study_instance_uid=instance.study_instance_uid,
             series_instance_uid=instance.series_instance_uid,
             sop_instance_uid=instance.sop_instance_uid,
-            data_set_md5=hashlib.md5(instance.data_set, usedforsecurity=False).hexdigest(),
-            size=len(instance.data_set),
+            sop_class_uid=instance.sop_class_uid,
+            transfer_syntax_uid=instance.transfer_syntax_uid,
+            data_set_md5=md5_of(instance.pieces),
+            size=size_of(instance.pieces),
             target=target,
             status=attempt.status,
             acknowledged_at=ended if attempt.stored else None,
             latency_seconds=ended - begun if attempt.stored else None,
             failures=tuple(failures),
+            second=second,
         )
         return delivery, attempt.final
 
-    def _attempt(self, instance: SyntheticInstance) -> tuple[Attempt, float]:
+    def _happens(self, percent: float) -> bool:
+        return percent > 0 and self._dice.uniform(0, 100) < percent
+
+    def _overwrite(self, instance: Instance, failures: list[Failure]) -> tuple[str, bool]:
+        """Send other content under the same identifiers; its MD5, and whether that was acknowledged."""
+        changed = instance.changed()
+        return md5_of(changed.pieces), self._once_more(changed, "sent with other content", failures)
+
+    def _once_more(self, instance: Instance, what: str, failures: list[Failure]) -> bool:
+        attempt = self._transports[self._target].send(instance)
+        if not attempt.stored:
+            target = str(self._assignment.targets[self._target])
+            failures.append(Failure(target, f"{what}: {attempt.reason}", time.monotonic()))
+        return attempt.stored
+
+    def _attempt(self, instance: Instance) -> tuple[Attempt, float]:
         """Send once, on a connection that is made first if need be; and when the sending itself began."""
         transport = self._transports[self._target]
         begun = time.monotonic()
@@ -162,42 +197,7 @@ class Sender:
         self._transports[self._target].close()
 
 
-def _wait(until: float, stopped: Callable[[], bool]) -> None:
-    """Until that moment of the monotonic clock, or until stopped."""
-    while (left := until - time.monotonic()) > 0 and not stopped():
-        time.sleep(min(left, _REPORT_SECONDS))
-
-
 def _pause(failures: int, deadline: float) -> None:
     """Back off, so that a node that starts or is short of room is not kept busy by refusing; never past `deadline`."""
     longest = min(_LONGEST_PAUSE_SECONDS, 0.02 * 2 ** min(failures, 10))
     time.sleep(max(0.0, min(random.uniform(longest / 2, longest), deadline - time.monotonic())))  # noqa: S311 (jitter)
-
-
-def main(assignment: Assignment, parent: Connection) -> None:
-    """Body of a sender's process. Waits for a word from `parent`, then sends it lists of deliveries, then None.
-
-    A second word ends it after the instance that it is at. A parent that is gone ends the sender at its next report.
-    """
-    # Ctrl-C reaches the whole process group; what happens then is the parent's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    waiting: list[Delivery] = []
-    reported_at = time.monotonic()
-
-    def report(delivery: Delivery) -> None:
-        nonlocal reported_at
-        waiting.append(delivery)
-        if time.monotonic() - reported_at >= _REPORT_SECONDS:
-            parent.send(waiting)
-            waiting.clear()
-            reported_at = time.monotonic()
-
-    try:
-        parent.send([])
-        parent.recv()
-        with suppress(GaveUp):
-            Sender(assignment).run(report, stopped=parent.poll)
-        parent.send(waiting)
-        parent.send(None)
-    except (BrokenPipeError, ConnectionResetError, EOFError):
-        return

@@ -8,14 +8,30 @@ import uuid
 from dataclasses import dataclass
 from random import Random
 
-from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, MRImageStorage
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForPresentation,
+    MRImageStorage,
+    NuclearMedicineImageStorage,
+    PositronEmissionTomographyImageStorage,
+    UltrasoundImageStorage,
+    XRayAngiographicImageStorage,
+)
 
 SOP_CLASSES = {
     "CT": str(CTImageStorage),
     "MR": str(MRImageStorage),
     "CR": str(ComputedRadiographyImageStorage),
+    "DX": str(DigitalXRayImageStorageForPresentation),
+    "MG": str(DigitalMammographyXRayImageStorageForPresentation),
+    "US": str(UltrasoundImageStorage),
+    "XA": str(XRayAngiographicImageStorage),
+    "NM": str(NuclearMedicineImageStorage),
+    "PT": str(PositronEmissionTomographyImageStorage),
 }
-"""By modality: what the generator can make."""
+"""By modality: what the generator can make, all of it with 16 bits allocated and one frame."""
 
 _UID_NAMESPACE = uuid.UUID("0f1c7a5e-4a0e-4c8e-9d55-3b6c7f3b9a10")
 
@@ -34,7 +50,7 @@ class Kind:
     @property
     def tomographic(self) -> bool:
         """Whether instances are slices, with a place in the patient."""
-        return self.modality != "CR"
+        return self.modality in ("CT", "MR", "PT")
 
 
 SMALL = Kind("CT", str(CTImageStorage), 120, 124, series=2, instances_per_series=25)

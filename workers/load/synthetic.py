@@ -5,7 +5,7 @@ instance is then those few elements, encoded here, and one block of noise as pix
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
 
@@ -15,6 +15,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from workers.load.header import series_header
+from workers.load.instance import Pieces
 from workers.load.studies import SyntheticStudy
 
 TRANSFER_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
@@ -41,6 +42,15 @@ class SyntheticInstance:
     sop_class_uid: str
     transfer_syntax_uid: str
     data_set: bytes
+
+    @property
+    def pieces(self) -> Pieces:
+        """The data set, in one piece."""
+        return (self.data_set,)
+
+    def changed(self) -> "SyntheticInstance":
+        """The same instance by its identifiers, whose last pixel is another."""
+        return replace(self, data_set=self.data_set[:-2] + bytes((self.data_set[-2] ^ 1, self.data_set[-1])))
 
 
 class SyntheticSeries:

@@ -4,19 +4,24 @@ import base64
 import http.client
 import json
 import ssl
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from cluster.dicom.part10 import file_meta_information
-from workers.load.synthetic import SyntheticInstance
+from workers.load.instance import Instance, Pieces, size_of
 from workers.load.targets import Target
 from workers.storescu import Association, AssociationEnded, NotNegotiated
 
 NO_ASSOCIATION = "no association: "
 """How the reason begins where nothing of the instance was sent."""
+
+_JOINED_BYTES = 4 * 1024 * 1024
+_SMALLEST_WRITE, _WRITES_A_SECOND = 512, 8
+"""Of a slow sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Transport(Protocol):
     def open(self) -> str:
         """Connect if that is to be done; the reason why not, or nothing. Not part of the latency of an instance."""
 
-    def send(self, instance: SyntheticInstance) -> Attempt:
+    def send(self, instance: Instance) -> Attempt:
         """Try once, after `open`."""
 
     def close(self) -> None:
@@ -72,6 +77,7 @@ class DicomTransport:
         contexts: Sequence[tuple[str, Sequence[str]]],
         timeout_seconds: float,
         tls: ssl.SSLContext | None = None,
+        bytes_per_second: float | None = None,
     ) -> None:
         self._tls = tls
         self._target = target
@@ -79,6 +85,7 @@ class DicomTransport:
         self._called_aet = called_aet
         self._contexts = contexts
         self._timeout_seconds = timeout_seconds
+        self._bytes_per_second = bytes_per_second
         self._association: Association | None = None
 
     def open(self) -> str:
@@ -98,11 +105,15 @@ class DicomTransport:
             return f"{NO_ASSOCIATION}{error}"
         return ""
 
-    def send(self, instance: SyntheticInstance) -> Attempt:
+    def send(self, instance: Instance) -> Attempt:
         assert self._association is not None
         try:
             status = self._association.store(
-                instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid, instance.data_set
+                instance.sop_class_uid,
+                instance.sop_instance_uid,
+                instance.transfer_syntax_uid,
+                instance.pieces,
+                bytes_per_second=self._bytes_per_second,
             )
         except (AssociationEnded, NotNegotiated) as error:
             self.close()
@@ -119,9 +130,16 @@ class DicomTransport:
 class HttpTransport:
     """`POST /instances` or STOW-RS. A 4xx is final, but for 408, 409 (STOW: conflicts) and 429; a 5xx is not."""
 
-    def __init__(self, target: Target, timeout_seconds: float, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        timeout_seconds: float,
+        credentials: Credentials | None = None,
+        bytes_per_second: float | None = None,
+    ) -> None:
         self._target = target
         self._timeout_seconds = timeout_seconds
+        self._bytes_per_second = bytes_per_second
         self._headers = {"Authorization": credentials.header()} if credentials else {}
         self._connection: http.client.HTTPConnection | None = None
         self._path = urlsplit(target.url).path + ("/studies" if target.stow else "/instances")
@@ -137,12 +155,16 @@ class HttpTransport:
             return f"{NO_ASSOCIATION}cannot connect to {self._target}: {error.strerror or error}"
         return ""
 
-    def send(self, instance: SyntheticInstance) -> Attempt:
+    def send(self, instance: Instance) -> Attempt:
         assert self._connection is not None
         body, content_type = self._body(instance)
-        headers = {"Content-Type": content_type, "Accept": "application/dicom+json, application/json"}
+        headers = {
+            "Content-Type": content_type,
+            "Content-Length": str(size_of(body)),
+            "Accept": "application/dicom+json, application/json",
+        }
         try:
-            self._connection.request("POST", self._path, body, headers | self._headers)
+            self._connection.request("POST", self._path, self._paced(body), headers | self._headers)
             response = self._connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -158,14 +180,26 @@ class HttpTransport:
             self._connection.close()
             self._connection = None
 
-    def _body(self, instance: SyntheticInstance) -> tuple[bytes, str]:
-        file = part10(instance)
+    def _body(self, instance: Instance) -> tuple[Pieces, str]:
+        file: Pieces = (_meta(instance), *instance.pieces)
         if not self._target.stow:
             return file, "application/dicom"
         boundary = uuid.uuid4().hex
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         content_type = f'multipart/related; type="application/dicom"; boundary={boundary}'
-        return head + file + f"\r\n--{boundary}--\r\n".encode(), content_type
+        return (head, *file, f"\r\n--{boundary}--\r\n".encode()), content_type
+
+    def _paced(self, body: Pieces) -> Iterator[bytes | memoryview]:
+        """As few writes as it takes, or many small ones of a slow sender."""
+        if self._bytes_per_second is None:
+            # Pieces of a file are large or tiny; what is small altogether travels in one write.
+            yield from (b"".join(body),) if size_of(body) <= _JOINED_BYTES else body
+            return
+        step = max(_SMALLEST_WRITE, int(self._bytes_per_second / _WRITES_A_SECOND))
+        for piece in body:
+            for start in range(0, len(piece), step):
+                yield (block := piece[start : start + step])
+                time.sleep(len(block) / self._bytes_per_second)
 
 
 def connection_to(target: Target, timeout_seconds: float) -> http.client.HTTPConnection:
@@ -176,10 +210,13 @@ def connection_to(target: Target, timeout_seconds: float) -> http.client.HTTPCon
     return http.client.HTTPConnection(target.host, target.port, timeout=timeout_seconds)
 
 
-def part10(instance: SyntheticInstance) -> bytes:
+def part10(instance: Instance) -> bytes:
     """The instance as a file (PS3.10 section 7)."""
-    meta = file_meta_information(instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
-    return meta + instance.data_set
+    return b"".join((_meta(instance), *instance.pieces))
+
+
+def _meta(instance: Instance) -> bytes:
+    return file_meta_information(instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
 
 
 def _failed_in_stow(answer: bytes) -> bool:

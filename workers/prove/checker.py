@@ -21,8 +21,9 @@ from cluster.index.check import (
     stored_files,
     tree_faults,
 )
-from workers.load.check import check, path_of
-from workers.load.ledger import Acknowledged
+from workers.load.check import check
+from workers.load.delivery import Acknowledged
+from workers.load.stored_file import path_of
 from workers.prove.history import History, Kind, StoredInstance
 from workers.prove.rules import Fate, Violation, fates, judge_follower, judge_revisions
 

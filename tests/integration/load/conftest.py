@@ -1,6 +1,9 @@
-"""An archive with synthetic instances in it, and nodes in this process that senders can reach."""
+"""An archive with synthetic instances in it, and archives that senders can reach: nodes in this process, a node of its
+own, a plain Orthanc."""
 
 import hashlib
+import json
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,14 +24,24 @@ from cluster.index.store_instances import InstanceRows, store_instances
 from cluster.ingest.intake import Intake, open_intake
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
+from tests.support.nodes import NodeProcess
+from tests.support.orthanc import OrthancProcess, orthanc_files
+from tests.support.servers import new_database
 from tests.support.settings import settings_for
-from workers.load.check import Findings, check, path_of
+from workers.cli import main
+from workers.load.check import Findings, check
 from workers.load.ledger import Delivery, Ledger
+from workers.load.options import LoadOptions, parse_targets
 from workers.load.plan import instances_of, portions
 from workers.load.sender import Target
+from workers.load.stored_file import path_of
 from workers.load.synthetic import SyntheticInstance
+from workers.load.transports import Credentials
 from workers.local.ports import free_ports
+from workers.local.postgresql import LocalPostgreSQL
 from workers.storescp import StoreScp
+
+Run = Callable[..., int]
 
 ORIGIN = Origin("DicomProtocol", "LOAD", "127.0.0.1", "ORTHANC")
 
@@ -130,3 +143,73 @@ def start_node(database_uri: str, storage_directory: Path) -> Iterator[Callable[
             return Node(Target("127.0.0.1", scp.port), settings, scp)
 
         yield start
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `orthanc-cluster load` in this process; returns the exit status."""
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["orthanc-cluster", "load", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            main()
+        assert isinstance(exited.value.code, int)
+        return exited.value.code
+
+    return run
+
+
+@pytest.fixture(scope="package")
+def node(
+    postgresql: LocalPostgreSQL, schema_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NodeProcess]:
+    """A node as a process, which overwrites and wants a password; shared by all tests of `load`."""
+    folder = tmp_path_factory.mktemp("node")
+    users = {"AuthenticationEnabled": True, "RegisteredUsers": {"loader": "secret"}, "OverwriteInstances": True}
+    (folder / "password").write_text("secret\n")
+    with (
+        new_database(postgresql, schema_template) as name,
+        NodeProcess(
+            "node",
+            folder,
+            postgresql.uri(name),
+            folder / "storage",
+            **users,
+        ) as node,
+    ):
+        yield node
+
+
+@pytest.fixture(scope="package")
+def as_loader(node: NodeProcess) -> tuple[object, ...]:
+    """What is typed to be let in by `node` and to compare over its REST API."""
+    password = node.log.with_name("password")
+    return ("--archive", node.url, "--http-user", "loader", "--http-password-file", password)
+
+
+def of(node: NodeProcess, target: str | None = None, **options: Any) -> LoadOptions:
+    """Options of a small run into `node`, over HTTP if no target is given."""
+    (archive,) = parse_targets(node.url)
+    values = {"instances": 30, "size": "tiny", "senders": 2, "credentials": Credentials("loader", "secret")} | options
+    return LoadOptions(targets=parse_targets(target or node.url), archive=archive, **values)
+
+
+@dataclass
+class PlainOrthanc:
+    """A running Orthanc with its index in SQLite, which keeps the first of two contents."""
+
+    url: str
+    dicom: str
+
+
+@pytest.fixture(scope="package")
+def plain_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainOrthanc]:
+    """Answers C-FIND and C-GET to everybody; skips where there is no Orthanc. Shared by all tests of `load`."""
+    folder = tmp_path_factory.mktemp("orthanc")
+    orthanc = OrthancProcess("plain", folder, orthanc_files(), None, folder / "storage")
+    document = json.loads(orthanc.configuration.read_text())
+    document |= {"DicomAlwaysAllowFind": True, "DicomAlwaysAllowGet": True, "DicomThreadsCount": 16}
+    document["Plugins"] = [str(path) for path in Path("/usr/share/orthanc/plugins").glob("libOrthancDicomWeb.so")]
+    orthanc.configuration.write_text(json.dumps(document))
+    with orthanc:
+        yield PlainOrthanc(orthanc.url, f"127.0.0.1:{document['DicomPort']}")

@@ -9,27 +9,11 @@ from typing import Any
 import pytest
 
 from cluster.errors import NotDicom
-from tests.integration.load.conftest import Node
+from tests.integration.load.conftest import Node, Run
 from tests.integration.load.test_run import Refusing
 from workers.cli import main
 
 KEYS = {"sent", "acknowledged", "missing", "duplicated", "wrong_bytes", "instances_per_second", "latency_ms"}
-
-Run = Callable[..., int]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process; returns the exit status."""
-
-    def run(*arguments: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["orthanc-cluster", "load", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        assert isinstance(exited.value.code, int)
-        return exited.value.code
-
-    return run
 
 
 @pytest.fixture
@@ -90,7 +74,14 @@ def test_a_refused_instance_ends_with_1(
         (("--target", "127.0.0.1:1", "--threshold", "p99-milliseconds=much"), "is not NAME=NUMBER"),
         (("--target", "127.0.0.1:1", "--http-user", "alice"), "--http-password-file"),
         (("--target", "127.0.0.1:1", "--resume"), "--resume: needs the --ledger"),
-        (("--target", "127.0.0.1:1", "--scenario", "/nonexistent.yaml"), "--scenario"),
+        (("--target", "127.0.0.1:1", "--scenario", "/nonexistent.yaml"), "ours are bursts"),
+        (("--target", "127.0.0.1:1", "--files", "/nonexistent"), "--files: holds no DICOM file"),
+        (("--target", "127.0.0.1:1", "--slow", "25"), "--slow"),
+        (("--target", "127.0.0.1:1", "--part", "1/2"), "--part: needs --seed"),
+        (("--target", "127.0.0.1:1", "--duration", "5"), "for a --scenario with phases"),
+        (("--target", "127.0.0.1:1", "--archive", "dicom://127.0.0.1:1"), "takes no association"),
+        (("check", "/nonexistent.sqlite"), "/nonexistent.sqlite"),
+        (("check", __file__, "--archive", "http://127.0.0.1:1"), "does not answer"),
     ],
 )
 def test_a_run_that_cannot_begin_ends_with_2_and_says_why(
@@ -106,8 +97,34 @@ def test_a_run_that_cannot_begin_ends_with_2_and_says_why(
     monkeypatch.setenv("HOME", str(tmp_path))
     named = () if "up`" in message else ("--config", str(configuration))
 
-    assert run(*arguments, *named) == 2
+    assert run(*arguments, *(named if arguments[:1] != ("check",) else ())) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What a command prints that is no run and ends well."""
+
+    def shown(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["orthanc-cluster", "load", *arguments])
+        main()
+        return capsys.readouterr().out
+
+    return shown
+
+
+def test_help_tells_how_to_begin(shown: Callable[..., str]) -> None:
+    text = shown("--help")
+    for part in ("Where to:", "What:", "How:", "How it is compared:", "What is left:", "Commands:", "dicom://pacs:104"):
+        assert part in text
+    # Whatever has no heading is nothing but the help itself
+    assert [line.split()[0] for line in text.partition("Others:\n")[2].splitlines() if line.strip()][:1] == ["-h,"]
+
+
+def test_scenarios_are_listed_and_shown(shown: Callable[..., str], run: Run) -> None:
+    assert {"bursts", "day-curve", "hospital", "ramp"} <= {line.split()[0] for line in shown("scenarios").splitlines()}
+    assert "phases:" in shown("scenarios", "day-curve")
+    assert run("scenarios", "nothing") == 2
 
 
 def test_a_database_that_says_no_ends_with_3(

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,40 +18,18 @@ import psycopg
 import pytest
 
 from cluster.errors import ConfigurationError
-from tests.integration.load.test_command import Run, run  # noqa: F401 - fixture
+from tests.integration.load.conftest import PlainOrthanc, Run, of
 from tests.support.nodes import NodeProcess
-from tests.support.orthanc import OrthancProcess, orthanc_files
-from tests.support.servers import new_database
-from workers.load.check import path_of
 from workers.load.http_check import HttpArchive, check_over_http
 from workers.load.ledger import Ledger
-from workers.load.options import LoadOptions, parse_targets
+from workers.load.options import parse_targets
 from workers.load.plan import Portion, instances_of
 from workers.load.run import run_load
+from workers.load.stored_file import path_of
 from workers.load.transports import Credentials, HttpTransport, part10
 from workers.local.children import wait_until
-from workers.local.postgresql import LocalPostgreSQL
 
 SCENARIO = Path(__file__).parent / "scenarios" / "short.yaml"
-
-
-@pytest.fixture(scope="module")
-def node(
-    postgresql: LocalPostgreSQL, schema_template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[NodeProcess]:
-    folder = tmp_path_factory.mktemp("node")
-    users = {"AuthenticationEnabled": True, "RegisteredUsers": {"loader": "secret"}}
-    with (
-        new_database(postgresql, schema_template) as name,
-        NodeProcess("node", folder, postgresql.uri(name), folder / "storage", **users) as node,
-    ):
-        yield node
-
-
-def of(node: NodeProcess, target: str | None = None, **options: Any) -> LoadOptions:
-    (archive,) = parse_targets(node.url)
-    values = {"instances": 30, "size": "tiny", "senders": 2, "credentials": Credentials("loader", "secret")} | options
-    return LoadOptions(targets=parse_targets(target or node.url), archive=archive, **values)
 
 
 def test_uploads_are_checked_over_the_same_api(node: NodeProcess) -> None:
@@ -101,7 +78,7 @@ def test_a_wrong_password_ends_before_anything_is_sent(node: NodeProcess) -> Non
 
 def test_a_scenario_with_report_junit_and_thresholds(
     node: NodeProcess,
-    run: Run,  # noqa: F811
+    run: Run,
     tmp_path: Path,
 ) -> None:
     password = tmp_path / "password"
@@ -136,7 +113,7 @@ def test_a_scenario_with_report_junit_and_thresholds(
 def test_a_run_that_is_interrupted_by_ctrl_c_goes_on_where_it_was(node: NodeProcess, tmp_path: Path) -> None:
     ledger, numbers, password = tmp_path / "ledger.sqlite", tmp_path / "numbers.json", tmp_path / "password"
     password.write_text("secret")
-    options = ("--instances", "400", "--size", "tiny", "--senders", "2", "--seed", "5", "--ledger", str(ledger))
+    options = ("--instances", "60", "--size", "tiny", "--senders", "2", "--seed", "5", "--ledger", str(ledger))
     doors = (
         "--target",
         node.url,
@@ -149,26 +126,27 @@ def test_a_run_that_is_interrupted_by_ctrl_c_goes_on_where_it_was(node: NodeProc
     )
     command = [sys.executable, "-m", "workers", "load", *doors, *options, "--json", str(numbers)]
 
-    # Given a run that was interrupted
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=_mind_ctrl_c)
-    assert wait_until(lambda: _rows(ledger) >= 20, 60)
+    # Given a run that was interrupted, which it can be for the several seconds that its lines take
+    slowly = [*command, "--slow", "100:12"]
+    process = subprocess.Popen(slowly, stdout=subprocess.PIPE, text=True, preexec_fn=_mind_ctrl_c)
+    assert wait_until(lambda: _rows(ledger) >= 4, 60)
     os.kill(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     # Then it has checked what was acknowledged, and says how to go on
     first = json.loads(numbers.read_text())
     assert process.returncode == 1
     assert "--resume goes on" in output
-    assert 20 <= first["acknowledged"] < 400
+    assert 4 <= first["acknowledged"] < 60
     assert first["missing"] == 0
 
     # When it is resumed, then every instance was sent once
     again = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
     document = json.loads(numbers.read_text())
-    assert (document["acknowledged"], document["retries"]) == (400, 0)
+    assert (document["acknowledged"], document["retries"]) == (60, 0)
     # And another run cannot be resumed by mistake
     with pytest.raises(ConfigurationError, match="--instances"):
-        run_load(of(node, ledger=ledger, instances=401, resume=True))
+        run_load(of(node, ledger=ledger, instances=61, resume=True))
 
 
 def _mind_ctrl_c() -> None:
@@ -225,21 +203,10 @@ def test_stow(failing: bool) -> None:
     assert rest == part10(instance) + b"\r\n--" + boundary + b"--\r\n"
 
 
-def test_a_plain_orthanc_can_be_loaded(
-    run: Run,  # noqa: F811
-    tmp_path: Path,
-    database_uri: str,
-) -> None:
-    """One that has no PostgreSQL, by C-STORE and by HTTP, checked over its REST API."""
-    orthanc = OrthancProcess("plain", tmp_path, orthanc_files(), database_uri, tmp_path / "storage")
-    document = json.loads(orthanc.configuration.read_text())
-    del document["Plugins"], document["PostgreSQL"]
-    document["IndexDirectory"] = str(tmp_path / "index")
-    orthanc.configuration.write_text(json.dumps(document))
+def test_a_plain_orthanc_can_be_loaded(run: Run, plain_orthanc: PlainOrthanc, tmp_path: Path) -> None:
+    """By C-STORE and by HTTP, and checked over its REST API."""
     report = tmp_path / "report.html"
-
-    with orthanc:
-        doors = f"127.0.0.1:{document['DicomPort']},{orthanc.url}"
-        options = ("--senders", 2, "--instances", 40, "--size", "tiny", "--same-study", "--report", report)
-        assert run("--target", doors, "--archive", orthanc.url, *options) == 0
+    doors = f"{plain_orthanc.dicom},{plain_orthanc.url}"
+    options = ("--senders", 2, "--instances", 40, "--size", "tiny", "--same-study", "--report", report)
+    assert run("--target", doors, "--archive", plain_orthanc.url, *options) == 0
     assert "passed" in report.read_text()

@@ -49,4 +49,4 @@ def test_a_sender_without_an_association_says_so() -> None:
         senders.go()
         sent = [delivery for report in senders.reports() for delivery in report]
     assert len(sent) == 2
-    assert all(reason.startswith(NO_ASSOCIATION) for delivery in sent for _, reason in delivery.failures)
+    assert all(reason.startswith(NO_ASSOCIATION) for delivery in sent for _, reason, _ in delivery.failures)

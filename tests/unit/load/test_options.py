@@ -9,9 +9,9 @@ import pytest
 
 from cluster.errors import ConfigurationError
 from tests.support.settings import settings_for
-from workers.load.command import find_settings
+from workers.load.arguments import begin_of, find_settings, part_of
 from workers.load.options import LoadOptions, parse_targets
-from workers.load.sender import Target
+from workers.load.targets import Target, parse_archive
 from workers.local.registry import register, unregister
 
 
@@ -43,12 +43,42 @@ def test_bad_targets_are_refused(text: str) -> None:
         ("--same-study", {"shared_studies": True, "senders": 1}),
         ("--time-limit", {"time_limit_seconds": 0.0}),
         ("--ledger", {"ledger": Path(__file__)}),
+        ("--archive", {"settings": None}),
+        ("--part", {"part": 3, "parts": 2, "seed": 1}),
+        ("--part", {"part": 1, "parts": 2}),
+        ("--senders", {"part": 1, "parts": 8, "seed": 1}),
+        ("--processes", {"processes": 0}),
+        ("--scenario", {"queries_per_second": 1.0}),
+        ("--scenario", {"deletes_per_second": 1.0, "archive": Target("dicom", 104)}),
     ],
 )
 def test_bad_options_are_refused_by_name(option: str, values: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as refused:
         LoadOptions(**({"targets": (Target("a", 1),), "settings": settings_for()} | values))
     assert refused.value.path == option
+
+
+def test_archives_are_asked_in_two_ways() -> None:
+    assert parse_archive("http://pacs:8042/") == Target("pacs", 8042, "http://pacs:8042")
+    assert parse_archive("dicom://pacs:104") == Target("pacs", 104)
+    for text in ("pacs:104", "dicom://pacs", "stow+http://pacs", "ftp://pacs", "http://a:b@pacs"):
+        with pytest.raises(ConfigurationError) as refused:
+            parse_archive(text)
+        assert refused.value.path == "--archive"
+
+
+@pytest.mark.parametrize("text", ["2", "2/", "/4", "a/b", "-1/2"])
+def test_bad_parts_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--part"):
+        part_of(text)
+    assert part_of("2/4") == (2, 4)
+
+
+def test_a_beginning_is_a_time_to_come() -> None:
+    assert begin_of("2999-01-31T14:00:00Z") == 32474786400.0
+    for text in ("noon", "2000-01-01T00:00:00Z"):
+        with pytest.raises(ConfigurationError, match="--begin-at"):
+            begin_of(text)
 
 
 def data_folder(folder: Path, name: str) -> Path:

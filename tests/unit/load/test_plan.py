@@ -55,3 +55,10 @@ def test_mixed_studies_take_turns() -> None:
     assert len({instance.series_instance_uid for instance in instances}) == 8
     assert [size < 40 or 130 < size < 135 or 520 < size < 530 or size > 2600 for size in sizes] == [True] * len(sizes)
     assert len(sizes) >= 4
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("senders", "instances"), [(2, 1), (4, 10), (5, 23)])
+def test_files_are_dealt_out_without_gap_or_overlap(senders: int, instances: int, shared: bool) -> None:
+    dealt = portions(senders, instances, shared, of_files=True)
+    assert sorted(number for portion in dealt for number in portion.numbers) == list(range(instances))

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from workers.load.check import Findings
+from workers.load.live import Progress
 from workers.load.report import as_json, print_result, progress_bar, verdict
-from workers.load.run import LoadResult, Progress
+from workers.load.result import LoadResult
 
 CLEAN = LoadResult(
     seed=7,
@@ -51,6 +52,7 @@ def test_a_clean_run_passes() -> None:
         (replace(CLEAN, findings=Findings(duplicated={"a"})), "lost 0, duplicated 1"),
         (replace(CLEAN, findings=Findings(wrong_bytes={"a"})), "wrong bytes 1"),
         (replace(CLEAN, missed=("too slow",)), "1 thresholds missed"),
+        (replace(CLEAN, findings=Findings(not_deleted={"a"})), "not deleted 1"),
         (replace(CLEAN, findings=Findings(inconsistencies=["statistics say"])), "statistics wrong"),
     ],
 )
@@ -90,10 +92,12 @@ def test_table_names_numbers_targets_and_reasons() -> None:
 
 
 def test_progress_bar_counts_what_is_acknowledged() -> None:
-    out = Console(file=io.StringIO(), width=120, force_terminal=True)
+    out = Console(file=io.StringIO(), width=200, force_terminal=True)
 
     with progress_bar(out) as show:
-        show(Progress(planned=100, sent=50, acknowledged=42, retries=3))
+        show(Progress(100, 50, 42, 3, 10.0, {"p50": 1.5, "p99": 20.0}, {"status 0xA700": 2, "HTTP 503": 1}))
 
     assert "42/100" in out.file.getvalue()  # type: ignore[attr-defined]
     assert "3 sent again" in out.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("10/s", "p50 1.5 ms", "p99 20.0 ms", "status 0xA700: 2", "HTTP 503: 1"):
+        assert part in out.file.getvalue()  # type: ignore[attr-defined]

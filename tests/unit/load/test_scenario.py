@@ -7,6 +7,7 @@ import pytest
 
 from cluster.errors import ConfigurationError
 from workers.load.pace import Pace, Phase
+from workers.load.plan import Slow
 from workers.load.scenario import read_scenario
 from workers.load.studies import CT, SMALL, TINY
 
@@ -51,6 +52,13 @@ def test_kinds_of_ones_own(tmp_path: Path) -> None:
         ("studies: {mine: {modality: XX}}", "studies.mine.modality"),
         ("studies: {mine: {colour: red}}", "studies.mine.colour"),
         ("send-again: often", "send-again"),
+        ("overwrite: often", "overwrite"),
+        ("slow: 3", "slow"),
+        ("slow: {percent: 10}", "slow.kilobytes-per-second"),
+        ("slow: {percent: 101, kilobytes-per-second: 1}", "slow"),
+        ("deletes: many", "deletes"),
+        ("repeat: 2", "repeat"),
+        ("phases: 3", "phases"),
         ("thresholds: {p98-milliseconds: 1}", "thresholds.p98-milliseconds"),
         ("thresholds: {retries: few}", "thresholds.retries"),
         ("thresholds: 3", "thresholds"),
@@ -80,3 +88,37 @@ def test_a_ramp_and_what_follows() -> None:
     due = [pace.due(number) for number in range(pace.instances)]
     assert due == sorted(due)
     assert due[-1] <= pace.seconds
+
+
+def test_phases_come_again(tmp_path: Path) -> None:
+    once = Pace((Phase(10, 0, 10), Phase(2, 10, 10)))
+    pace = Pace(once.phases, repeat=3)
+    assert (pace.instances, pace.seconds) == (210, 36)
+    for number in (0, 12.5, 69):
+        assert pace.due(70 + number) == pytest.approx(12 + once.due(number))  # type: ignore[arg-type]
+        assert pace.due(140 + number) == pytest.approx(24 + once.due(number))  # type: ignore[arg-type]
+    scenario = scenario_of(tmp_path, "phases: [{seconds: 10, rate: 0 to 10}, {seconds: 2, rate: 10}]\nrepeat: 3")
+    assert scenario.pace == pace
+
+
+def test_a_day_fits_into_a_minute() -> None:
+    day = Pace((Phase(3600, 0, 10), Phase(3600, 10, 10)), repeat=12)
+    minute = day.scaled(60)
+    assert minute.seconds == pytest.approx(60)
+    # The same rates, so a part of the instances
+    assert minute.instances == pytest.approx(day.instances * 60 / 86400, abs=1)
+    assert day.scaled(rate_factor=0.5).instances == day.instances / 2
+
+
+def test_slow_senders_are_spread() -> None:
+    assert [sender for sender in range(12) if Slow(25, 1000).holds_for(sender)] == [3, 7, 11]
+    assert not any(Slow(0, 1000).holds_for(sender) for sender in range(100))
+    assert all(Slow(100, 1000).holds_for(sender) for sender in range(100))
+
+
+def test_ours_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ramp").mkdir()  # a folder is no scenario
+    assert read_scenario(Path("ramp")).pace is not None
+    with pytest.raises(ConfigurationError, match=r"ours are .*bursts.*day-curve.*hospital.*ramp"):
+        read_scenario(Path("rump"))
