@@ -22,6 +22,10 @@ SETUP_KEY = 44
 BACK_FILL_KEY = 4_410
 """Ours, which no plugin of Orthanc's knows: held by whoever does what an upgrade left for after its switch."""
 
+BUILDER_KEY = 4_411
+"""Ours too: held by the session that builds indexes ahead of the upgrader (`cluster/schema/build_ahead.py`). Whoever
+has the set-up lock and changes the schema sees first that nobody has this one."""
+
 HOUSEKEEPING_KEY = 4_414
 """Ours too: held by the process that keeps house (`cluster/coordinator/election.py`)."""
 

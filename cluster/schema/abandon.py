@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from cluster.database import queries
 from cluster.database.advisory_lock import SETUP_KEY, try_advisory_lock
 from cluster.errors import LockNotAvailable, SchemaMismatch
+from cluster.schema.build_ahead import nothing_is_built
 from cluster.schema.concurrent_index import drop_index
 from cluster.schema.ledger import Ledger, steps, was_begun
 from cluster.schema.online import UpgradeOptions, prepare_session
@@ -72,7 +73,8 @@ def abandon(
         refuse_unless_owner(connection, schema_name)
         # A node of ours that is alive beside an older revision is one that would begin anew.
         refuse_beside_nodes(connection, revision)
-        _take_away(connection, schema_name, node, prepared, options)
+        with nothing_is_built(connection):
+            _take_away(connection, schema_name, node, prepared, options)
         return revision, prepared.names
 
 

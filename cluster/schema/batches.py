@@ -13,7 +13,15 @@ from cluster.schema.by_rank import write_by_rank
 from cluster.schema.ledger import Ledger
 from cluster.schema.pace import Pace, in_spite_of_others
 from cluster.schema.phases import OnlineStep
+from cluster.schema.session import changed_settings
 
+_SETTINGS = {
+    # Rows and key are lost together if the server crashes, and the last commit waits for all that went before.
+    "synchronous_commit": "off",
+    # One process: more of them count the children once each, and take the writers' processors.
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
 _FIRST_SIZE = 1_000
 _LARGEST_SIZE = 5_000_000
 _FEW_ROWS = 1_000
@@ -40,13 +48,11 @@ def run_batches(
     sql = queries("cluster.schema", step.file)
     row = connection.execute(sql["end"]).fetchone() if "end" in sql else None
     after, end = ledger.begin(step.name, row[0] if row else None)
-    # Rows and key are lost together if the server crashes, and the last commit waits for all that went before.
-    connection.execute("SET synchronous_commit TO off")
-    if "read" in sql:
-        write_by_rank(connection, ledger, step, after, end, share=share, pause=pause)
-    else:
-        _write_at_once(connection, ledger, step, after, end, Pace(_FIRST_SIZE, _LARGEST_SIZE, share, pause))
-    connection.execute("RESET synchronous_commit")
+    with changed_settings(connection, **_SETTINGS):
+        if "read" in sql:
+            write_by_rank(connection, ledger, step, after, end, share=share, pause=pause)
+        else:
+            _write_at_once(connection, ledger, step, after, end, Pace(_FIRST_SIZE, _LARGEST_SIZE, share, pause))
     with ledger.transaction(connection):
         if "finish" in sql:
             connection.execute(sql["finish"])

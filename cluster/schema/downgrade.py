@@ -8,6 +8,7 @@ from psycopg.rows import TupleRow
 
 from cluster.database.advisory_lock import SETUP_KEY, try_advisory_lock
 from cluster.errors import ConfigurationError, LockNotAvailable, SchemaMismatch
+from cluster.schema.build_ahead import nothing_is_built
 from cluster.schema.ledger import forget
 from cluster.schema.migration import migrate
 from cluster.schema.online import UpgradeOptions, back_fill
@@ -61,7 +62,7 @@ def downgrade(
             refuse_beside_nodes(connection, target)
             # What an online upgrade put aside belongs into the tables before they change again.
             back_fill(connection, schema_name, node, UpgradeOptions())
-        with all_or_nothing(connection):
+        with nothing_is_built(connection), all_or_nothing(connection):
             if not discard:
                 _refuse_to_lose(connection, schema_name, steps)
             migrate(connection, schema_name, seen.revision, target, on_part)

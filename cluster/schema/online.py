@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from cluster import tracing
 from cluster.errors import NodesInTheWay, SchemaMismatch
 from cluster.schema.batches import run_batches
+from cluster.schema.build_ahead import BuildAhead, wait_for_builder, worth_building_ahead
 from cluster.schema.concurrent_index import build_index
 from cluster.schema.install import install_cluster
 from cluster.schema.ledger import Ledger, incompatible_nodes, steps, unfinished_back_fills
@@ -76,29 +77,22 @@ def prepare_and_switch(
     planned = online_steps(source, target)
     ledger = Ledger(connection, node)
     ledger.take_over(source, target, [(step, seconds_for(connection, schema_name, step)) for step in planned])
+    wait_for_builder(connection, options.pause, options.waiting)
     finished = {entry.name for entry in steps(connection) if entry.done}
-    for step in planned:
-        if step.phase is Phase.AFTER or step.name in finished:
-            continue
-        options.pause(0)
-        options.on_step(step.name)
-        with _traced(step):
-            if step.kind is Kind.SWITCH:
+    left = [step for step in planned if step.phase is not Phase.AFTER and step.name not in finished]
+    ahead = worth_building_ahead(connection, schema_name, left)
+    with BuildAhead(connection, ledger, schema_name, ahead, options.pause) as builder:
+        for step in left:
+            options.pause(0)
+            options.on_step(step.name)
+            with _traced(step):
                 ledger.begin(step.name)
-                switch(
-                    connection,
-                    ledger,
-                    step,
-                    schema_name,
-                    source,
-                    target,
-                    check=lambda session: _check_nodes(session, target, options),
-                    pause=options.pause,
-                    waiting=options.waiting,
-                )
-            else:
-                _run(connection, ledger, schema_name, step, options)
-        done.append(step.name)
+                if step.kind is Kind.SWITCH:
+                    _switch(connection, ledger, schema_name, step, source, target, options)
+                else:
+                    builder.wait_for(step)
+                    _run(connection, ledger, schema_name, step, options)
+            done.append(step.name)
     return done
 
 
@@ -145,6 +139,28 @@ def _traced(step: OnlineStep) -> AbstractContextManager[tracing.Span]:
     return tracing.span("schema upgrade step", attributes)
 
 
+def _switch(
+    connection: psycopg.Connection[TupleRow],
+    ledger: Ledger,
+    schema_name: str,
+    step: OnlineStep,
+    source: int,
+    target: int,
+    options: UpgradeOptions,
+) -> None:
+    switch(
+        connection,
+        ledger,
+        step,
+        schema_name,
+        source,
+        target,
+        check=lambda session: _check_nodes(session, target, options),
+        pause=options.pause,
+        waiting=options.waiting,
+    )
+
+
 def _run(
     connection: psycopg.Connection[TupleRow],
     ledger: Ledger,
@@ -154,7 +170,6 @@ def _run(
 ) -> None:
     match step.kind:
         case Kind.INDEX:
-            ledger.begin(step.name)
             build_index(connection, schema_name, step)
             with ledger.transaction():
                 ledger.end(connection, step.name)
@@ -162,7 +177,6 @@ def _run(
             connection.execute(f"SET lock_timeout TO {_BATCH_LOCK_TIMEOUT_MILLISECONDS}".encode())
             run_batches(connection, ledger, step, share=options.share, pause=options.pause)
         case _:
-            ledger.begin(step.name)
             _run_statement(connection, ledger, step, options)
 
 

@@ -49,6 +49,11 @@ def seconds_for(connection: psycopg.Connection[TupleRow], schema_name: str, step
     return _planned(connection, schema_name, step).seconds
 
 
+def rows_read(connection: psycopg.Connection[TupleRow], schema_name: str, step: Step | OnlineStep) -> int:
+    """About how many rows a step reads; looks at nothing but the catalogue."""
+    return _planned(connection, schema_name, step).rows
+
+
 def _planned(connection: psycopg.Connection[TupleRow], schema_name: str, step: Step | OnlineStep) -> PlannedStep:
     rows = sum(_rows(connection, schema_name, table) for table in step.reads)
     return PlannedStep(step.name, step.lock, step.reads, rows, round(rows / 1_000_000 * step.seconds_per_million, 1))

@@ -8,6 +8,7 @@ from psycopg.rows import TupleRow
 
 from cluster.database.advisory_lock import BACK_FILL_KEY, SETUP_KEY, try_advisory_lock
 from cluster.errors import ConfigurationError, LockNotAvailable, SchemaMismatch
+from cluster.schema.build_ahead import nothing_is_built
 from cluster.schema.install import install_cluster
 from cluster.schema.ledger import forget, incompatible_nodes
 from cluster.schema.migration import migrate
@@ -68,7 +69,7 @@ def upgrade_offline(
             refuse_unless_owner(connection, schema_name)
             refuse_beside_nodes(connection, target)
             back_fill(connection, schema_name, node, UpgradeOptions())
-        with all_or_nothing(connection):
+        with nothing_is_built(connection), all_or_nothing(connection):
             migrate(connection, schema_name, source, target, on_part)
             steps = [step.name for step in steps_between(source, target)]
             if steps:

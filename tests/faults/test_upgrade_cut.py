@@ -19,7 +19,7 @@ from cluster.schema.steps import text
 from cluster.schema.upgrade import upgrade_online
 from tests.support.gates import RETRY_SECONDS, NodeThread, impatient_settings
 from tests.support.obstacles import needs_a_server_that_notices, older_transaction, set_up_is_locked, someone_waits_in
-from tests.support.upgrades import assert_same, ending, finish, history, not_valid, uri_of
+from tests.support.upgrades import CHILD_COUNTS, assert_same, ending, finish, history, not_valid, uri_of
 from workers.local.children import wait_until
 
 COMMIT = b"COMMIT"
@@ -52,8 +52,10 @@ def cut_in_every_step(proxy, source):
 
 def assert_each_fault_was_survived(connection, source, begun, faults, undisturbed):
     # A fault ends the attempt in which it happens. After the last one the step was done, though nobody had heard so:
-    # it was not begun again.
-    assert begun == faults
+    # it was not begun again. Of child counts, which two sessions write, an attempt may meet one fault for each.
+    assert begun.keys() == faults.keys()
+    assert {step for step in faults if begun[step] != faults[step]} <= {CHILD_COUNTS}
+    assert faults[CHILD_COUNTS] / 2 <= begun[CHILD_COUNTS] <= faults[CHILD_COUNTS]
     assert_same(ending(connection), undisturbed(source))
 
 
@@ -95,7 +97,7 @@ def test_an_upgrade_by_hand_whose_connection_is_cut_in_every_step_does_each_of_t
         on_wait=waited.append,
     )
     assert proxy.faults_left == 0
-    assert len(waited) >= sum(faults.values())
+    assert len(waited) >= sum(begun.values())
     assert_each_fault_was_survived(connection, source, begun, faults, undisturbed)
     # Whichever attempt did a step, and whether or not it heard so, it is told in the end.
     assert done == [step.name for step in online_steps(source, 10)]

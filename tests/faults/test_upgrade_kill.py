@@ -68,9 +68,9 @@ def test_rows_that_were_written_before_a_kill_in_the_middle_of_a_window_are_coun
     connection = archive(1)
     with Upgrader(connection, dies_at=CHILD_COUNTS) as upgrader:
         assert upgrader.ended() == KILLED
-    # Given an upgrader that dies after it has written the first rows of a window
+    # Given an upgrader that dies after it has read a window and written its first rows
     for _ in range(10):
-        with Upgrader(connection, dies_in_pause=1) as upgrader:
+        with Upgrader(connection, dies_in_pause=2) as upgrader:
             assert upgrader.ended() == KILLED
         counted, done_upto = connection.execute(
             "SELECT row_count, done_upto FROM cluster.upgrade_steps WHERE name = %s", (CHILD_COUNTS,)

@@ -15,6 +15,7 @@ from tests.schema.archive import checksums, housekeep
 from tests.support.catalogue import catalogue
 from workers.cli import main
 from workers.local import postgresql_binaries
+from workers.schema_command import schema
 
 
 @dataclass
@@ -99,6 +100,35 @@ def test_printed_sql_is_for_one_revision_and_one_schema_only(index, command, psq
     assert "there is no Orthanc index in this PostgreSQL schema" in refused.stderr
     connection.execute("SET search_path TO public")
     assert catalogue(connection) - catalogue(index(2)) == {}
+
+
+@pytest.mark.parametrize("name", sorted(schema.commands))
+def test_every_command_takes_a_configuration_and_speaks_json(name):
+    options = {option for parameter in schema.commands[name].params for option in parameter.opts}
+    assert {"--config", "--json"} <= options
+
+
+def test_durations_come_from_the_sizes_in_the_catalogue_and_nothing_is_touched(index, command):
+    connection = index(1)
+    # Given a catalogue that says how large the tables of a large archive are, and a database that takes no writes
+    sizes = {"resources": 150_000_000, "dicomidentifiers": 160_000_000, "patientrecyclingorder": 350_000}
+    for table, rows in sizes.items():
+        connection.execute("UPDATE pg_class SET reltuples = %s WHERE oid = %s::regclass", (rows, f"public.{table}"))
+    connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only TO on")
+    for arguments in (["plan"], ["plan", "--offline"], ["status"]):
+        ended = command(connection, *arguments, "--json")
+        assert ended.returncode == 0, ended.stderr
+        told = json.loads(ended.stdout)
+        # Then a step takes as long as what it reads is large, and all together minutes to hours
+        assert 600 < told["estimated_seconds"] < 10_000
+        assert told["estimated_seconds"] == pytest.approx(
+            sum(step["estimated_seconds"] for step in told["steps"]), 0.01
+        )
+        assert all(
+            step["rows"] == sum(sizes[table] for table in step["reads"] if table in sizes) for step in told["steps"]
+        )
+        assert all(step["lock"] for step in told["steps"])
+    assert " min" in command(connection, "plan").stdout
 
 
 def test_status_and_plan(index, command):

@@ -149,7 +149,7 @@ def test_a_node_waits_for_room_and_goes_on(small_disk, large_archive, index, tmp
             assert httpx.get(f"{node.url}/livez").status_code == 200
             assert readiness(node)[0] == 503
             assert observe(large_archive, "public").revision == 1
-            assert [entry.name for entry in steps(large_archive) if entry.done][-1] == "before: substring searches"
+            assert [entry.name for entry in steps(large_archive) if entry.done][-1] == "before: patients unique"
         # and when there is room it does the rest
         assert wait_until(lambda: readiness(node) == (200, ""), 30)
         assert wait_until(lambda: not unfinished_back_fills(large_archive), 30)

@@ -1,5 +1,7 @@
 """Upgrades beside running writers end where the offline way ends, and disturb nobody on the way."""
 
+import time
+
 import pytest
 
 from cluster.schema.install import CLUSTER_VERSION
@@ -123,6 +125,29 @@ def test_counts_that_the_trigger_of_revision_3_gets_wrong_are_right_after_the_up
     connection.execute("SELECT UpdateInvalidChildCounts()")
     assert wrong_child_counts(connection) == []
     assert next(number) > 10
+
+
+def test_work_on_rows_takes_its_share_of_the_time_and_rests_for_the_others(index, small_batches):
+    rests, upgrades = [], {}
+    last = 0.0
+
+    def pause(seconds):
+        nonlocal last
+        now = time.monotonic()
+        rests.append((now - last, seconds))
+        last = now
+
+    for share in (1.0, 0.25):
+        connection = index(1, filled=True)
+        rests.clear()
+        last = time.monotonic()
+        online(connection, share=share, pause=pause)
+        upgrades[share] = [rest for rest in rests if rest[1]]
+    assert upgrades[1.0] == []
+    # A quarter of the time: it rests for three times as long as each transaction took, and nothing longer.
+    assert len(upgrades[0.25]) > 10
+    assert all(0 < rest <= 3 * since for since, rest in upgrades[0.25])
+    assert sum(rest for _, rest in upgrades[0.25]) > sum(since for since, _ in upgrades[0.25])
 
 
 def test_progress_is_told_in_words_and_figures(index):

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 import psycopg
 
-from cluster.schema import batches, by_rank
+from cluster.schema import batches, build_ahead, by_rank
 from cluster.schema.online import UpgradeOptions
 from cluster.schema.upgrade import upgrade_online
 from tests.schema.archive import checksums, housekeep, store, wrong_child_counts
@@ -149,9 +149,11 @@ class Upgrader:
         dies_at: str | None = None,
         dies_in_pause: int | None = None,
         batch: int = BATCH,
+        builds_ahead: bool = False,
     ) -> None:
         """
         Args:
+            builds_ahead: indexes too that are small.
             batch: how many rows, or keys, a batch has.
             dies_at: the step at whose beginning it kills itself.
             dies_in_pause: it kills itself in the so many-th pause of its work: after a batch, or before a step.
@@ -159,7 +161,9 @@ class Upgrader:
         self._connection = connection
         self._begun, begun = _CHILDREN.Pipe(duplex=False)
         self._process = _CHILDREN.Process(
-            target=_upgrade, args=(uri_of(connection), begun, dies_at, dies_in_pause, batch), daemon=True
+            target=_upgrade,
+            args=(uri_of(connection), begun, dies_at, dies_in_pause, batch, builds_ahead),
+            daemon=True,
         )
 
     def __enter__(self) -> "Upgrader":
@@ -170,6 +174,11 @@ class Upgrader:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.join()
+
+    def stop(self) -> None:
+        """SIGSTOP: it does nothing more, and its connections stay."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
 
     def kill(self) -> int | None:
         """SIGKILL; returns how the process ended, which is how it was ended before if it was."""
@@ -192,9 +201,13 @@ class Upgrader:
         return [pid for (pid,) in rows]
 
 
-def _upgrade(uri: str, begun: Connection, dies_at: str | None, dies_in_pause: int | None, batch: int) -> None:
+def _upgrade(
+    uri: str, begun: Connection, dies_at: str | None, dies_in_pause: int | None, batch: int, builds_ahead: bool
+) -> None:
     for module, name in SIZES:
         setattr(module, name, batch)
+    if builds_ahead:
+        build_ahead._WORTH_ROWS = 0
     by_rank._KEYS = WINDOW
     pauses: list[float] = []
     works = False

@@ -92,11 +92,11 @@ SELECT phase, name, lock, estimated_seconds, begun_at IS NOT NULL, done_at IS NO
   FROM cluster.upgrade_steps ORDER BY place
 
 -- index_build --
--- Purpose: how far the upgrader is with the index that it builds, by the larger of PostgreSQL's two measures; each of
--- its phases begins at nothing.
+-- Purpose: how far the upgrader is with the index that it builds, or waits for as another session builds it ahead, by the
+-- larger of PostgreSQL's two measures; each of its phases begins at nothing.
 -- Locks: none.
 SELECT phase, greatest(blocks_done::float8 / nullif(blocks_total, 0), tuples_done::float8 / nullif(tuples_total, 0))
-  FROM pg_stat_progress_create_index WHERE pid = %(pid)s
+  FROM pg_stat_progress_create_index WHERE datname = current_database() ORDER BY pid <> %(pid)s LIMIT 1
 
 -- incompatible_nodes --
 -- Purpose: processes that are alive and cannot serve a revision.
