@@ -44,9 +44,16 @@ def open_tracer(node: str, role: str) -> Tracer:
     # Their lines would come with each attempt; ours say when something has changed.
     for name in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "opentelemetry.sdk.trace.export"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # It quotes a header that it cannot read, and what is in these are keys.
+    logging.getLogger("opentelemetry.util.re").addFilter(_without_what_it_quotes)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(_Counting(OTLPSpanExporter())))
     return _OpenTelemetry(provider)
+
+
+def _without_what_it_quotes(record: logging.LogRecord) -> bool:
+    record.args = ("(not shown)",)
+    return True
 
 
 class _Counting(SpanExporter):

@@ -7,6 +7,7 @@ suit us never keeps an archive from starting: it may have been set for all pods 
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from cluster import tracing
 from cluster.config import Settings, tracing_variables
@@ -46,13 +47,15 @@ def begin(settings: Settings, role: str) -> None:
         tracing.use(open_tracer(settings.cluster.node_name, role))
     except ImportError as error:
         _LOG.warning(
-            "no traces to %s: they need the extra otel: pip install 'orthanc-cluster[otel]' (%s)", endpoint, error
+            "no traces to %s: they need the extra otel: pip install 'orthanc-cluster[otel]' (%s)",
+            _place(endpoint),
+            error,
         )
         return
     except Exception as error:
         _LOG.warning("no traces: OpenTelemetry does not start: %s: %s", type(error).__name__, error)
         return
-    _LOG.info("traces go to %s", endpoint)
+    _LOG.info("traces go to %s", _place(endpoint))
 
 
 def end() -> None:
@@ -61,6 +64,15 @@ def end() -> None:
     tracing.use(None)
     if tracer is not None:
         tracer.close()
+
+
+def _place(endpoint: str) -> str:
+    """Host and port only: a URL may hold a password, or a key in its query."""
+    try:
+        parts = urlsplit(endpoint)
+        return f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
+    except ValueError:
+        return "an endpoint that is no URL"
 
 
 def _is_off(variables: Mapping[str, str]) -> bool:

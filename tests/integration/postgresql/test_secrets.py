@@ -27,6 +27,7 @@ from cluster.schema.install import install_database
 from tests.integration.postgresql.conftest import PASSWORDS
 from tests.integration.storescp.peer import CT, EXPLICIT, association_request
 from tests.support.certificates import Authority as Certificates
+from tests.support.collector import Collector
 from tests.support.dicom import make_file
 from tests.support.forked import Command, all_have_ended, forked
 from tests.support.proxy import Proxy
@@ -55,6 +56,9 @@ SECRETS = {
     "password of a reader, from a file": "reader-hunter2",
     "wrong password of a user": "wrong-user-hunter2",
     "token": "token-hunter2",
+    "password of the collector of traces, in its URL": "collector-hunter2",
+    "key of the collector of traces, in a header": "collector-key-hunter2",
+    "one in a header that is written wrongly": "collector-colon-hunter2",
 }
 ADMIN = ("admin", SECRETS["password of a user"])
 BEARER = {"Authorization": f"Bearer {SECRETS['token']}"}
@@ -70,6 +74,7 @@ class Stage:
         self.client = authority.client("cert_user")
         self.encrypted = self._encrypted(Path(self.client["sslkey"]), "passphrase of a client's key")
         self.proxy = stack.enter_context(Proxy("127.0.0.1", s3.port))
+        self.collector = stack.enter_context(Collector())
         self.redis_port, self.dicom_port = free_ports(2)
         self.redis = self._redis()
         stack.callback(self.redis.kill)
@@ -115,6 +120,17 @@ class Stage:
         endpoint = f"http://127.0.0.1:{self.proxy.port}"
         return {"AwsS3Storage": self.s3.options | {"Endpoint": endpoint, "RootPath": "secrets"} | changes}
 
+    def traces(self, url):
+        """Variables of OpenTelemetry."""
+        password = SECRETS["password of the collector of traces, in its URL"]
+        key = SECRETS["key of the collector of traces, in a header"]
+        wrong = SECRETS["one in a header that is written wrongly"]
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": url.replace("://", f"://tracer:{password}@"),
+            "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={key},x-other-key: {wrong}",
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+
     def node(self, name, postgresql, *, role="ingest", cluster=None, environment=None, **options):
         [self.ports[name]] = free_ports(1)
         common = {"EnableIndex": True, "MaximumConnectionRetries": 1, "ConnectionRetryInterval": 1}
@@ -153,7 +169,7 @@ class Stage:
             name,
             self.fields() | password,
             cluster={"DirectConnectionUri": self.with_key("passphrase of a client's key"), "ReadOnlyUsers": ["Reader"]},
-            environment={"ORTHANC__REGISTERED_USERS__READER_FILE": str(secret)},
+            environment={"ORTHANC__REGISTERED_USERS__READER_FILE": str(secret)} | self.traces(self.collector.url),
             **tls | users | self.bucket(),
         )
 
@@ -241,6 +257,10 @@ def ask(stage, node):
             connection.execute("ALTER TABLE AttachedFiles DROP CONSTRAINT none")
         for path in ("/metrics", "/readyz"):
             request("GET", path)
+        assert stage.collector.named("POST /instances").attributes
+        stage.collector.status = 401
+        request("GET", "/system")
+        assert wait_until(lambda: "the collector of traces does not take spans" in node.log.read_text(), 30)
     return written
 
 
@@ -318,7 +338,7 @@ def forms_of(secret):
     """As it is, in a URL, and in the header of HTTP Basic with the users of these tests."""
     yield secret
     yield urllib.parse.quote(secret, safe="")
-    for user in ("admin", "Reader"):
+    for user in ("admin", "Reader", "tracer"):
         yield base64.b64encode(f"{user}:{secret}".encode()).decode()
 
 
@@ -339,13 +359,16 @@ def test_no_secret_is_in_anything_that_is_written(stage):
             command.signal(signal.SIGTERM)
         everything.signal(signal.SIGABRT)
         assert all_have_ended(commands)
+    written["spans"] = b"".join(stage.collector.bodies).decode("latin-1")
     written["tables"] = everything_in(stage.server.uri(DATABASE))
     written |= {command.name: command.log.read_text("utf-8") for command in commands}
     # What was to be seen was seen
     assert [command.status for command in failing] == [0, 0, 3, 3, 3, 2]
     log = written["everything"]
-    for what in ("Fatal Python error: Aborted", "HTTP authentication of a caller", "SQL, ", "TLS handshake failed"):
+    seen = ("Fatal Python error: Aborted", "HTTP authentication of a caller", "SQL, ", "TLS handshake failed")
+    for what in (*seen, "traces go to 127.0.0.1:", "Header format invalid!"):
         assert what in log, what
+    assert "POST /instances" in written["spans"]
     assert "RuntimeError: a defect with " in written["crashing"]
     assert "DEBUG" in log
     assert "bucket orthanc" in written["tables"] + written["answers"]
