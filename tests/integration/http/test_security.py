@@ -18,7 +18,9 @@ from workers.http import body
 from workers.http.application import METHODS, route_table
 from workers.http.authentication import OPEN_PATHS
 from workers.http.authorization import QUESTIONS
+from workers.http.health import Health, probe_server
 from workers.http.protocol import MAXIMUM_HEAD_BYTES, LimitedProtocol
+from workers.local.ports import free_ports
 
 USERS = {"admin": "secret of admin", "reader": "secret of reader"}
 PARAMETERS = {"name": "1024", "label": "L", "tag": "0010-0010", "key": "archive"}
@@ -69,6 +71,24 @@ def test_without_credentials_no_route_does_or_tells_anything(secured: Door, data
                 assert answer.content == b""
 
     assert everything(database_uri) == before
+
+
+@only_on_postgresql  # it is about the door alone
+def test_the_door_that_asks_for_no_password_has_probes_and_nothing_else(secured: Door) -> None:
+    public_id = secured.post(make_file()).json()["ID"]
+    [port] = free_ports(1)
+    cluster = secured.settings.cluster.model_copy(update={"probe_port": port})
+    server = probe_server(
+        secured.settings.model_copy(update={"cluster": cluster}), Health(lambda: None, lambda: True, lambda: b"")
+    )
+    server.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as nobody:
+            for template, path, method in routes(public_id):
+                expected = 404 if template not in OPEN_PATHS else 200 if method in ("GET", "HEAD") else 405
+                assert nobody.request(method, path, content=b"1").status_code == expected, (method, path)
+    finally:
+        server.stop()
 
 
 def test_read_only_users_read_and_search(secured: Door, database_uri: str) -> None:
