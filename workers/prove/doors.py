@@ -107,6 +107,11 @@ class DicomClient:
         outcome = Outcome.UNKNOWN if status & 0xFF00 == 0xA700 else Outcome.UNEXPECTED
         return outcome, f"status 0x{status:04X}"
 
+    def move(self) -> None:
+        """Release what is open, and go to the next node."""
+        self.close()
+        self._move()
+
     def close(self) -> None:
         """Release what is open."""
         if self._association is not None:

@@ -16,8 +16,8 @@ from typing import Self
 from workers.load.synthetic import SyntheticInstance
 
 _COMMIT_SECONDS = 0.5
-FULL = "HTTP 507"
-"""How the detail of an answer begins that says that there is no space; 0xA700 of DIMSE may have other reasons."""
+FULL = "the storage area is full"
+"""What the detail of such an answer says, of the request or of the node; 0xA700 of DIMSE may have other reasons."""
 WITHOUT_EFFECT = "without effect: "
 """How the name of a fault begins that was tried, but hit nothing."""
 
@@ -148,7 +148,7 @@ class History:
     def add(self, operation: Operation) -> None:
         """Note what came of a request."""
         self._acknowledged += operation.kind is Kind.STORE and operation.outcome is Outcome.DONE
-        self._refusals += operation.detail.startswith(FULL)
+        self._refusals += FULL in operation.detail
         self._write(
             "INSERT INTO operations (client, kind, subject, value, began, ended, outcome, detail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -86,6 +86,10 @@ class Writer(Client):
             self._delete(own)
         elif dice < 0.25:
             self._store(own)
+        elif dice < 0.29:
+            # Who only moves when something breaks leaves the node to itself that was broken last.
+            self._dicom.move()
+            self._http.move()
 
     def _store(self, own: _Own) -> None:
         """Send until it is acknowledged or the run is over."""
