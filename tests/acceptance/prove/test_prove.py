@@ -26,7 +26,7 @@ def _found(verdict: Verdict, rule: str) -> set[str]:
 
 def test_a_sound_cluster_passes_with_all_faults(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "workers", "prove", "--seconds", "12", "--pause", "0.5", "--out", str(folder)]
+    command = [sys.executable, "-m", "workers", "prove", "--seconds", "10", "--pause", "0.5", "--out", str(folder)]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
 
