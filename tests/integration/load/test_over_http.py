@@ -110,7 +110,7 @@ def test_a_scenario_with_report_junit_and_thresholds(
     assert "p50 of the latency" in report.read_text()
 
 
-def test_a_run_that_is_interrupted_by_ctrl_c_goes_on_where_it_was(node: NodeProcess, tmp_path: Path) -> None:
+def test_a_run_that_is_interrupted_or_killed_goes_on_where_it_was(node: NodeProcess, tmp_path: Path) -> None:
     ledger, numbers, password = tmp_path / "ledger.sqlite", tmp_path / "numbers.json", tmp_path / "password"
     password.write_text("secret")
     options = ("--instances", "60", "--size", "tiny", "--senders", "2", "--seed", "5", "--ledger", str(ledger))
@@ -139,7 +139,10 @@ def test_a_run_that_is_interrupted_by_ctrl_c_goes_on_where_it_was(node: NodeProc
     assert 4 <= first["acknowledged"] < 60
     assert first["missing"] == 0
 
-    # When it is resumed, then every instance was sent once
+    # When it goes on, is killed, and is resumed, then every instance was sent, and is there once
+    with subprocess.Popen([*slowly, "--resume"], stdout=subprocess.DEVNULL) as process:
+        assert wait_until(lambda: _rows(ledger) >= first["acknowledged"] + 4, 60)
+        process.kill()
     again = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
     document = json.loads(numbers.read_text())
