@@ -26,10 +26,10 @@ from workers.load.scenario import known_scenarios
 from workers.load.verify import Place
 
 TINY = {
-    "ramp": ("--duration", 1, "--rate-factor", 0.1),
-    "bursts": ("--duration", 1, "--rate-factor", 0.4),
-    "day-curve": ("--duration", 1, "--rate-factor", 0.3),
-    "many-associations": ("--duration", 1, "--rate-factor", 0.2),
+    "ramp": ("--duration", 0.4, "--rate-factor", 0.1),
+    "bursts": ("--duration", 0.4, "--rate-factor", 0.5),
+    "day-curve": ("--duration", 0.4, "--rate-factor", 1),
+    "many-associations": ("--duration", 0.4, "--rate-factor", 0.2),
     "hospital": ("--instances", 6),
     "hospital-1999": ("--instances", 6),
     "slow-senders": ("--instances", 8),
