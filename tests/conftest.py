@@ -34,16 +34,6 @@ def pgbouncer(postgresql: LocalPostgreSQL) -> Iterator[PgBouncer]:
         yield bouncer
 
 
-@pytest.fixture(params=["straight", "pgbouncer"])
-def either_way(request: pytest.FixtureRequest, postgresql: LocalPostgreSQL) -> Iterator[None]:
-    """The test runs twice: once each settings object leads through PgBouncer."""
-    if request.param == "straight":
-        yield
-    else:
-        with everything_through(request.getfixturevalue("pgbouncer"), postgresql):
-            yield
-
-
 @pytest.fixture(scope="session", name="redis")
 def _redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRedis]:
     """A running server; `redis.url` is for Celery, `redis.client_url` for redis-py."""
@@ -101,7 +91,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def index_uri(index: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where an index without any resource is: `settings_for` and `tests.support.indices.connect` take it."""
-    if index == "postgresql":
+    if index != "sqlite":
         return request.getfixturevalue("database_uri")
     # Not durable, as the server is here.
     monkeypatch.setattr("cluster.database.sqlite_connection.SYNCHRONOUS", "OFF")

@@ -18,6 +18,7 @@ from workers import metrics, restart
 from workers.housekeeping import keeping_house
 from workers.http.health import Health, probe_server
 from workers.http.server import HttpServer
+from workers.lone_worker import LoneWorker
 from workers.siblings import Siblings
 from workers.storage_watch import StorageWatch
 from workers.storescp.listener import StoreScp
@@ -53,10 +54,12 @@ def serve(
         siblings.tell(number, is_ready)
 
     gate: Gate | LoneGate
+    worker: LoneWorker | None = None
     if settings.postgresql.enable_index:
         gate = Gate(settings, role="ingest", on_change=on_change, also=lambda: intake.storage.health.reason)
     else:
         gate = LoneGate(settings, on_change=on_change)
+        worker = LoneWorker(settings, intake)
     stopped = threading.Event()
     begins_anew = False
 
@@ -78,10 +81,10 @@ def serve(
         contextlib.closing(intake),
         StorageWatch(intake.storage),
         _probes(settings, health),
-        _doors(settings, intake, gate, health, reset),
+        _doors(settings, intake, gate, health, reset, worker),
     ):
         if gate.wait_until_ready():
-            with _housekeeping(settings, intake, number):
+            with _housekeeping(settings, intake, number), worker or contextlib.nullcontext():
                 _LOG.info("orthanc-cluster node %s has started", settings.cluster.node_name)
                 watch = threading.Thread(target=gate.keep_watch, name="gate", daemon=True)
                 watch.start()
@@ -98,6 +101,7 @@ def _doors(
     gate: Gate | LoneGate,
     health: Health,
     reset: Callable[[], None],
+    worker: LoneWorker | None,
 ) -> Iterator[None]:
     scp = StoreScp(
         settings, intake, ready=lambda: _reason(intake, gate) is None, maximum_pdu_length=_maximum_pdu_length(settings)
@@ -111,6 +115,7 @@ def _doors(
         started=health.started,
         metrics=health.metrics,
         reset=reset,
+        waker=worker,
     )
     doors = [
         door

@@ -7,6 +7,7 @@ fsync before every COMMIT returns (https://www.sqlite.org/pragma.html#pragma_syn
 import json
 import re
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
@@ -51,10 +52,12 @@ BEFORE_COMMIT = "DELETE FROM DeletedFiles"
 _INTEGER = re.compile(r" *[+-]?[0-9]+ *", re.ASCII)
 _NUMBER = re.compile(r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9][0-9]?[0-9]?)? *", re.ASCII)
 
-# A column that is called "name [json]" comes as what the JSON says, one called "name [bool]" as a truth value.
+# A column that is called "name [json]" comes as what the JSON says, one called "name [bool]" as a truth value, and
+# seconds since 1970 as a time if the column is called "name [time]".
 sqlite3.register_converter("json", json.loads)
 sqlite3.register_converter("uuid", lambda text: UUID(text.decode()))
 sqlite3.register_converter("bool", lambda text: text != b"0")
+sqlite3.register_converter("time", lambda text: datetime.fromtimestamp(float(text), UTC))
 
 
 def connect(index_directory: Path, *, read_only: bool = False, exists: bool = True) -> sqlite3.Connection:

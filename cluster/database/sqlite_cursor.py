@@ -3,8 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
+
+from psycopg.types.json import Json, Jsonb
 
 from cluster.database.queries import Query
 from cluster.database.sqlite_text import Step, sqlite_text
@@ -65,6 +68,13 @@ class SqliteCursor:
 
 
 def _bound(value: object) -> object:
-    if isinstance(value, list):
-        return json.dumps(value)
-    return str(value) if isinstance(value, UUID) else value
+    match value:
+        case list():
+            return json.dumps(value)
+        case Json() | Jsonb():
+            return json.dumps(value.obj)
+        case timedelta():
+            return value.total_seconds()
+        case UUID():
+            return str(value)
+    return value

@@ -1,6 +1,6 @@
 """Counts in the index what has to be there exactly once. For tests and the load generator: nothing here writes."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -158,15 +158,6 @@ def inconsistencies(database: Database) -> list[str]:
     found = [f"statistics say {it.stated} {it.name}, the tables {it.actual}" for it in wrong_totals(database)]
     last_change = wrong_last_change(database)
     return [*found, last_change] if last_change else found
-
-
-def attachments_without_row(database: Database, uuids: Collection[str]) -> set[str]:
-    """Those of `uuids` that no row of AttachedFiles names.
-
-    Raises:
-        Transient, DatabaseRefused: as `Database.run`.
-    """
-    return set(uuids) - {uuid for (uuid,) in _read(database, "known_attachments", {"uuids": list(uuids)})}
 
 
 def tree_faults(database: Database) -> list[str]:

@@ -75,6 +75,19 @@ def silent_series(database: Database, silence_seconds: float, forget_seconds: fl
     return [Series(*row) for row in rows]
 
 
+def attachments_without_row(database: Database, uuids: Collection[str]) -> set[str]:
+    """Those of `uuids` that no row of AttachedFiles names.
+
+    Raises:
+        Transient, DatabaseRefused: as `Database.run`.
+    """
+    values = {"uuids": list(uuids)}
+    rows = database.run(
+        "known_attachments", lambda cursor: cursor.execute(_SQL["known_attachments"], values).fetchall(), read_only=True
+    )
+    return set(uuids) - {uuid for (uuid,) in rows}
+
+
 def end_look(database: Database, found: Series, doubtful: Collection[str]) -> None:
     """Keep what was found without a row; the series itself goes after its last look."""
 

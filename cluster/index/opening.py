@@ -8,12 +8,14 @@ from cluster.database.sqlite import SqliteDatabase
 from cluster.database.sqlite_cursor import Procedure
 from cluster.index.sqlite.deletion import delete_resource
 from cluster.index.sqlite.limits import make_room, store_within_limits
+from cluster.index.sqlite.protection import unprotect
 from cluster.index.sqlite.stable import log_stable_resources, note_new_instances
 from cluster.index.sqlite.store import store_instances
 
 PROCEDURES: Mapping[str, Procedure] = {
     "attached_files.sql/make_room": make_room,
     "deletion.sql/delete_resource": delete_resource,
+    "protection.sql/unprotect": unprotect,
     "stable.sql/log_stable_resources": log_stable_resources,
     "stable.sql/note_new_instances": note_new_instances,
     "store_instances.sql/store_instances": store_instances,

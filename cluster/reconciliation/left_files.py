@@ -15,8 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster.database import Database
-from cluster.index.check import attachments_without_row
-from cluster.index.left_files import Series, close_case, doubtful_files, end_look, silent_series
+from cluster.index.left_files import (
+    Series,
+    attachments_without_row,
+    close_case,
+    doubtful_files,
+    end_look,
+    silent_series,
+)
 from cluster.reconciliation.verdict import verdict
 from cluster.storage.area import StorageArea
 from cluster.storage.names import nth_name

@@ -9,6 +9,7 @@ from itertools import pairwise
 import httpx
 import psycopg
 
+from tests.concurrency.conftest import on_both
 from tests.support.nodes import NodeProcess
 from workers.load.options import LoadOptions, parse_targets
 from workers.load.run import run_load
@@ -64,35 +65,32 @@ def follow_events(url, seen, ended):
                         break
 
 
-def test_nothing_is_missed_nothing_comes_twice(tmp_path, database_uri, storage_directory):
-    with (
-        NodeProcess("a", tmp_path, database_uri, storage_directory) as a,
-        NodeProcess("b", tmp_path, database_uri, storage_directory) as b,
-    ):
-        ended = threading.Event()
-        followers = []
-        for way in (follow, follow_by_waiting, follow_events):
-            for node in (a, b):
-                seen: list[int] = []
-                thread = threading.Thread(target=way, args=(node.url, seen, ended))
-                thread.start()
-                followers.append((thread, seen))
-        result = run_load(
-            LoadOptions(
-                targets=parse_targets(f"{a.dicom},{b.dicom}"),
-                settings=a.settings,
-                senders=WRITERS,
-                instances=INSTANCES,
-                shared_studies=True,
-            )
-        )
-        ended.set()
-        for thread, _ in followers:
-            thread.join(60)
-            assert not thread.is_alive()
+@on_both
+def test_nothing_is_missed_nothing_comes_twice(start_nodes, connection, mode):
+    a, b = start_nodes()
+    ended = threading.Event()
+    followers = []
+    for way in (follow, follow_by_waiting, follow_events):
+        for node in (a, b):
+            seen: list[int] = []
+            thread = threading.Thread(target=way, args=(node.url, seen, ended))
+            thread.start()
+            followers.append((thread, seen))
+    options = LoadOptions(
+        targets=parse_targets(f"{a.dicom},{b.dicom}"),
+        settings=a.settings if mode != "sqlite" else None,
+        archive=parse_targets(a.url)[0] if mode == "sqlite" else None,
+        senders=WRITERS,
+        instances=INSTANCES,
+        shared_studies=True,
+    )
+    result = run_load(options)
+    ended.set()
+    for thread, _ in followers:
+        thread.join(60)
+        assert not thread.is_alive()
     assert result.passed, result.findings
-    with psycopg.connect(database_uri) as connection:
-        everything = [seq for (seq,) in connection.execute("SELECT seq FROM Changes ORDER BY seq")]
+    everything = [seq for (seq,) in connection.execute("SELECT seq FROM Changes ORDER BY seq")]
     assert len(everything) > INSTANCES
     for _, seen in followers:
         assert all(earlier < later for earlier, later in pairwise(seen))

@@ -8,7 +8,16 @@ import httpx
 import psycopg
 import pytest
 
-from tests.concurrency.conftest import StartNodes, assert_all_exact, client_of, instance_file, rows
+from tests.concurrency.conftest import (
+    StartNodes,
+    assert_all_exact,
+    client_of,
+    in_every_mode,
+    instance_file,
+    on_both,
+    rows,
+)
+from tests.support.indices import LONG_AGO
 from tests.support.invariants import rows_and_files
 from tests.support.nodes import NodeProcess
 from workers.local.children import wait_until
@@ -16,18 +25,13 @@ from workers.local.children import wait_until
 WORKERS, ROUNDS = 5, 12
 
 
-@pytest.mark.parametrize("mode", ["ReadCommitted", "Serializable"])
+@in_every_mode
 @pytest.mark.parametrize("shape", ["one series", "series of their own"])
 def test_several_delete_the_last_instance_at_once(
-    start_nodes: StartNodes,
-    connection: psycopg.Connection,
-    database_uri: str,
-    storage_directory: Path,
-    shape: str,
-    mode: str,
+    start_nodes: StartNodes, connection: psycopg.Connection, storage_directory: Path, shape: str
 ) -> None:
     # Given workers that each upload and delete a part of one study, in step
-    nodes = start_nodes(PostgreSQL={"EnableIndex": True, "ConnectionUri": database_uri, "TransactionMode": mode})
+    nodes = start_nodes()
     step = threading.Barrier(WORKERS)
     answers: list[tuple[int, int]] = []
 
@@ -49,6 +53,7 @@ def test_several_delete_the_last_instance_at_once(
     assert_all_exact(connection, storage_directory)
 
 
+@on_both
 def test_uploads_against_deletions_of_the_same_series(
     start_nodes: StartNodes, connection: psycopg.Connection, storage_directory: Path
 ) -> None:
@@ -102,12 +107,13 @@ def test_the_same_resource_is_deleted_once(start_nodes: StartNodes, connection: 
     assert connection.execute("SELECT count(*) FROM Resources").fetchone() == (0,)
 
 
+@on_both
 @pytest.mark.parametrize("failpoint", ["resource_deleted", "removals_claimed"])
 def test_a_node_killed_between_commit_and_removal_leaves_no_file(
-    tmp_path: Path, database_uri: str, storage_directory: Path, connection: psycopg.Connection, failpoint: str
+    tmp_path: Path, index_uri: str, index: str, storage_directory: Path, connection: psycopg.Connection, failpoint: str
 ) -> None:
     # Given a node that dies when the rows are gone and the files are not
-    node = NodeProcess("a", tmp_path, database_uri, storage_directory, cluster={"Failpoints": {failpoint: "kill"}})
+    node = NodeProcess("a", tmp_path, index_uri, storage_directory, cluster={"Failpoints": {failpoint: "kill"}})
     with node:
         with client_of(node) as client:
             paths = [client.post("/instances", content=instance_file(1, number)).json() for number in range(20)]
@@ -121,7 +127,9 @@ def test_a_node_killed_between_commit_and_removal_leaves_no_file(
         assert rows(connection) == 0
         assert len(rows_and_files(connection, storage_directory)[1]) == 20
         # Its claim, if it had one, ends some time
-        connection.execute("UPDATE cluster.removed_attachments SET lease_until = now() WHERE lease_until IS NOT NULL")
+        connection.execute(
+            "UPDATE cluster.removed_attachments SET lease_until = %s WHERE lease_until IS NOT NULL", (LONG_AGO[index],)
+        )
         # When another one comes
         node.restart_without_failpoints()
         # Then the files go

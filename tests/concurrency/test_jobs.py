@@ -14,10 +14,7 @@ import pytest
 
 from tests.integration.http.conftest import Door, OpenDoor, open_door  # noqa: F401 - the fixture
 from tests.support.dicom import make_file
-from tests.support.indices import only_on_postgresql
 from tests.support.jobs import JOBS_HURRY, job_worker, submitted, unzipped
-
-pytestmark = only_on_postgresql
 
 WORKERS, JOBS = 6, 15
 

@@ -4,27 +4,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
-import pytest
 
-from tests.concurrency.conftest import StartNodes, assert_all_exact, client_of
+from tests.concurrency.conftest import StartNodes, assert_all_exact, client_of, in_every_mode
 from tests.support.dicom import make_file
 
 UPLOADERS, INSTANCES = 20, 6
 
 
-@pytest.mark.parametrize("mode", ["ReadCommitted", "Serializable"])
+@in_every_mode
 def test_twenty_uploaders_of_one_study(
-    start_nodes: StartNodes,
-    connection: psycopg.Connection,
-    database_uri: str,
-    storage_directory: Path,
-    mode: str,
+    start_nodes: StartNodes, connection: psycopg.Connection, storage_directory: Path
 ) -> None:
     # Given two nodes that overwrite, and uploaders of the same study, each with contents of its own
-    nodes = start_nodes(
-        OverwriteInstances=True,
-        PostgreSQL={"EnableIndex": True, "ConnectionUri": database_uri, "TransactionMode": mode},
-    )
+    nodes = start_nodes(OverwriteInstances=True)
     contents = {
         (uploader, number): make_file(
             StudyDescription=f"by {uploader}",

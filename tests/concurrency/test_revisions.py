@@ -11,26 +11,19 @@ from tests.concurrency.conftest import (
     StartNodes,
     assert_all_exact,
     client_of,
+    in_every_mode,
     instance_file,
 )
 
 WRITERS, WRITES = 16, 6
 
 
-@pytest.mark.parametrize("mode", ["ReadCommitted", "Serializable"])
+@in_every_mode
 @pytest.mark.parametrize("kind", ["metadata", "attachments"])
 def test_sixteen_writers_with_if_match(
-    start_nodes: StartNodes,
-    connection: psycopg.Connection,
-    database_uri: str,
-    storage_directory: Path,
-    kind: str,
-    mode: str,
+    start_nodes: StartNodes, connection: psycopg.Connection, storage_directory: Path, kind: str
 ) -> None:
-    nodes = start_nodes(
-        CheckRevisions=True,
-        PostgreSQL={"EnableIndex": True, "ConnectionUri": database_uri, "TransactionMode": mode},
-    )
+    nodes = start_nodes(CheckRevisions=True)
     with client_of(nodes[0]) as client:
         path = f"{client.post('/instances', content=instance_file(1, 1)).json()['Path']}/{kind}/1024"
     together = threading.Barrier(WRITERS)

@@ -80,7 +80,20 @@ class Archive:
             "counts": counts,
             "metadata": metadata,
             "protected": {one: self.client.get(f"/patients/{one}/protected").text for one in resources["patients"]},
+            "of users": {one: self._of_users(one) for one in resources["patients"]},
         }
+
+    def _of_users(self, patient: str) -> list[bytes | None]:
+        """A metadata and an attachment, where there are such."""
+        answers = [
+            self.client.get(f"/patients/{patient}/{path}") for path in ("metadata/1025", "attachments/1026/data")
+        ]
+        return [answer.content if answer.status_code == 200 else None for answer in answers]
+
+    def delete_everything(self) -> None:
+        for patient in self.get("/patients"):
+            self.client.delete(f"/patients/{patient}").raise_for_status()
+        assert self.get("/statistics")["TotalDiskSize"] == "0"
 
 
 @pytest.fixture
@@ -99,19 +112,22 @@ def work(archive: Archive) -> None:
     patients = archive.get("/patients")
     archive.client.put(f"/patients/{patients[0]}/protected", content="1").raise_for_status()
     archive.client.put(f"/patients/{patients[0]}/metadata/1025", content="x").raise_for_status()
+    archive.client.put(f"/patients/{patients[0]}/attachments/1026", content=b"y" * 100).raise_for_status()
     archive.client.delete(archive.get(f"/patients/{patients[1]}/instances")[0]["ID"].join(("/instances/", "")))
 
 
-def test_orthanc_opens_ours(orthanc: OrthancProcess, node: NodeProcess) -> None:
+def test_orthanc_opens_ours_and_goes_on_where_we_end(orthanc: OrthancProcess, node: NodeProcess) -> None:
     with node:
         ours = Archive(node.url)
         work(ours)
         before = ours.everything()
     with orthanc:
         theirs = Archive(orthanc.url)
-        after = theirs.everything()
-    assert after == before
-    assert set(after["files"].values()) < set(FILES)
+        assert theirs.everything() == before
+        assert set(before["files"].values()) < set(FILES)
+        assert [b"x", b"y" * 100] in before["of users"].values()
+        # Deleting needs triggers, foreign keys and functions of the program that has the file open.
+        theirs.delete_everything()
 
 
 def test_we_open_orthancs(orthanc: OrthancProcess, node: NodeProcess, tmp_path: Path) -> None:
@@ -119,6 +135,10 @@ def test_we_open_orthancs(orthanc: OrthancProcess, node: NodeProcess, tmp_path: 
         theirs = Archive(orthanc.url)
         work(theirs)
         before = theirs.everything()
+        # Not both at a time.
+        argv = [sys.executable, "-m", "workers", "ingest", "--config", str(tmp_path / "ours.json")]
+        answer = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        assert (answer.returncode, "in use by another process, a node or an Orthanc" in answer.stderr) == (3, True)
     with node:
         ours = Archive(node.url)
         assert ours.everything() == before
@@ -127,35 +147,16 @@ def test_we_open_orthancs(orthanc: OrthancProcess, node: NodeProcess, tmp_path: 
         assert ours.upload([known]) == ["AlreadyStored"]
         assert ours.upload([make_file(SOPInstanceUID="2.25.77")]) == ["Success"]
         assert ours.get("/changes?last")["Last"] > before["changes"][-1][0]
-        for patient in ours.get("/patients"):
-            ours.client.delete(f"/patients/{patient}").raise_for_status()
-        assert ours.get("/statistics")["TotalDiskSize"] == "0"
+        ours.delete_everything()
     with closing(connect(tmp_path / "OrthancStorage")) as index:
         assert index.execute("PRAGMA foreign_key_check").fetchall() == []
         assert index.execute("SELECT count(*) FROM Resources").fetchall() == [(0,)]
 
 
-def test_orthanc_goes_on_where_we_end(orthanc: OrthancProcess, node: NodeProcess) -> None:
-    """Deleting needs triggers, foreign keys and functions of the program that has the file open."""
-    with node:
-        work(Archive(node.url))
-    with orthanc:
-        theirs = Archive(orthanc.url)
-        for patient in theirs.get("/patients"):
-            theirs.client.delete(f"/patients/{patient}").raise_for_status()
-        assert theirs.get("/statistics")["TotalDiskSize"] == "0"
-
-
-def test_not_both_at_a_time(orthanc: OrthancProcess, node: NodeProcess, tmp_path: Path) -> None:
-    with orthanc:
-        argv = [sys.executable, "-m", "workers", "ingest", "--config", str(tmp_path / "ours.json")]
-        answer = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-        assert (answer.returncode, "in use by another process, a node or an Orthanc" in answer.stderr) == (3, True)
+def test_an_orthanc_beside_a_node_can_write_nothing(orthanc: OrthancProcess, node: NodeProcess, tmp_path: Path) -> None:
     with node, orthanc:
-        # It does start, and can write nothing.
         assert Archive(orthanc.url).upload(FILES[:1]) == ["Failure"]
         assert Archive(node.url).upload(FILES) == ["Success"] * len(FILES)
-        assert Archive(orthanc.url).upload(FILES[:1]) != ["Success"]
         assert Archive(node.url).get("/statistics")["CountInstances"] == len(FILES)
     with closing(connect(tmp_path / "OrthancStorage")) as index:
         assert index.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

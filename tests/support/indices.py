@@ -12,11 +12,11 @@ import pytest
 
 from cluster.database import sqlite_connection
 
-only_on_postgresql = pytest.mark.parametrize("index", ["postgresql"], indirect=True)
-"""For a test of what only a server, or PostgreSQL, can do."""
-
-LONG_AGO: dict[str, object] = {"postgresql": "2000-01-01", "sqlite": 0}
+LONG_AGO: dict[str, object] = {"postgresql": "2000-01-01", "pgbouncer": "2000-01-01", "sqlite": 0}
 """A time in our own tables."""
+
+INSTANCE = {"postgresql": 3, "sqlite": 4}
+"""The level of instances where a test writes it."""
 
 _VIEWS = """
 CREATE TEMP VIEW Resources AS SELECT internalId, resourceType - 1 AS resourceType, publicId, parentId
@@ -40,6 +40,29 @@ class SqliteSession:
     def execute(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         query = _WRITTEN.sub(r"\1 main.\2", query.replace("cluster.", "cluster_")).replace("%s", "?")
         return self._connection.execute(query, values)
+
+
+def only_on_postgresql(reason: str, *, either_way: bool = False) -> pytest.MarkDecorator:
+    """For a test of what only a server, or PostgreSQL, can do or get wrong.
+
+    Args:
+        reason: what that is.
+        either_way: in a folder whose tests also run through PgBouncer.
+    """
+    assert reason
+    return pytest.mark.parametrize(
+        "index", ["postgresql", "pgbouncer"] if either_way else ["postgresql"], indirect=True
+    )
+
+
+def is_sqlite(session: Any) -> bool:
+    """Of a session of `connect`."""
+    return isinstance(session, SqliteSession)
+
+
+def seconds_of(session: Any, number: int) -> str:
+    """That many seconds, as SQL has them in our own tables."""
+    return str(number) if is_sqlite(session) else f"interval '{number} seconds'"
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def job_worker(settings: Settings, pace: JobPace = JOBS_HURRY) -> Iterator[JobWo
     """What a worker process works with, without Celery: `work()` does one job."""
     process = ChunkWorker(settings, HURRY)
     try:
-        yield JobWorker(settings, process, pace)
+        yield JobWorker(settings, process.open, pace)
     finally:
         process.close()
 

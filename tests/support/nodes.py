@@ -27,16 +27,22 @@ class NodeProcess:
         prefix: Sequence[str] = (),
         **options: Any,
     ) -> None:
-        """`prefix` is a command that becomes the node in the end, in surroundings of its own."""
+        """`prefix` is a command that becomes the node in the end, in surroundings of its own.
+
+        `database_uri` may be ``sqlite:<IndexDirectory>``.
+        """
         self.dicom_port, self.http_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.dicom = f"127.0.0.1:{self.dicom_port}"
         self._file = folder / f"{name}.json"
+        index: dict[str, Any] = {"PostgreSQL": {"EnableIndex": True, "ConnectionUri": through(database_uri)}}
+        if database_uri.startswith("sqlite:"):
+            index = {"IndexDirectory": database_uri.removeprefix("sqlite:")}
         self._document = {
             "StorageDirectory": str(storage_directory),
             "DicomPort": self.dicom_port,
             "HttpPort": self.http_port,
-            "PostgreSQL": {"EnableIndex": True, "ConnectionUri": through(database_uri)},
+            **index,
         } | options
         self._direct = direct_connection(database_uri)
         self.configure(name, cluster or {})

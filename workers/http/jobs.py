@@ -41,11 +41,11 @@ ARCHIVE = "archive"
 def list_jobs(services: Services, request: Request) -> Response:
     """Ids of all jobs that are not forgotten, or all of them in full."""
     services.require_ready()
-    registry, imports = Registry(services.database), Imports(services.database)
-    import_ids = imports.ids(services.settings.jobs_history_size)
+    registry, imports = Registry(services.database), _imports(services)
+    import_ids = [] if imports is None else imports.ids(services.settings.jobs_history_size)
     if not flag(request, "expand"):
         return json_answer([str(job_id) for job_id in [*registry.ids(), *import_ids]])
-    found = (imports.get(job_id) for job_id in import_ids)
+    found = (imports.get(job_id) for job_id in import_ids if imports is not None)
     return json_answer([*map(job_view, registry.all()), *(import_view(one) for one in found if one is not None)])
 
 
@@ -58,7 +58,8 @@ def get_job(services: Services, request: Request) -> Response:
     job = Registry(services.database).get(job_id)
     if job is not None:
         return json_answer(job_view(job))
-    found = Imports(services.database).get(job_id)
+    imports = _imports(services)
+    found = None if imports is None else imports.get(job_id)
     return _nothing() if found is None else json_answer(import_view(found))
 
 
@@ -72,8 +73,8 @@ def _action(text: str, of_job: Callable[[Registry, UUID], bool], of_import: Call
         if of_job(Registry(services.database), job_id):
             services.waker.for_job()
             return json_answer({})
-        imports = Imports(services.database)
-        if of_import(imports, job_id):
+        imports = _imports(services)
+        if imports is not None and of_import(imports, job_id):
             services.waker.for_import()
             return json_answer({})
         return _nothing()
@@ -93,7 +94,8 @@ def delete_job(services: Services, request: Request) -> Response:
     if job_id is not None and Registry(services.database).forget(job_id):
         _collect(services)
         return done()
-    if job_id is not None and Imports(services.database).forget(job_id):
+    imports = _imports(services)
+    if imports is not None and job_id is not None and imports.forget(job_id):
         return done()
     raise Refusal(INEXISTENT_ITEM, "no finished job has this id")
 
@@ -134,6 +136,11 @@ def delete_output(services: Services, request: Request) -> Response:
         raise Refusal(INEXISTENT_ITEM, f"this job has no output '{request.path_params['key']}', yet or any more")
     _collect(services)
     return done()
+
+
+def _imports(services: Services) -> Imports | None:
+    """Bulk imports, which are for several workers: an index in SQLite has none."""
+    return Imports(services.database) if services.settings.postgresql.enable_index else None
 
 
 def _outputs(services: Services) -> JobOutputs:

@@ -21,7 +21,7 @@ from cluster.storage.area import StorageArea
 from workers.http.application import application
 from workers.http.change_feed import ChangeFeed
 from workers.http.protocol import LimitedProtocol
-from workers.http.services import Services
+from workers.http.services import Services, Wakes
 from workers.tasks.waker import Waker
 from workers.tls import http_server_context
 
@@ -152,6 +152,7 @@ class HttpServer(AsgiServer):
         metrics: Callable[[], bytes],
         started: Callable[[], bool] = lambda: True,
         reset: Callable[[], None] = lambda: None,
+        waker: Wakes | None = None,
     ) -> None:
         """
         Args:
@@ -159,10 +160,12 @@ class HttpServer(AsgiServer):
             started: whether this node was ready once; likewise.
             reset: asks for this node to begin anew; must return at once.
             metrics: all metrics in Prometheus' text format; may block.
+            waker: who hears of new jobs; else workers do, by way of the broker.
         """
         feed = ChangeFeed(functools.partial(changes_since, database))
-        waker = Waker(settings)
-        services = Services(settings, intake, database, storage, readiness, metrics, started, feed, reset, waker)
+        services = Services(
+            settings, intake, database, storage, readiness, metrics, started, feed, reset, waker or Waker(settings)
+        )
         super().__init__(
             application(services),
             settings.http,

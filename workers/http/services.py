@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cluster.config import Settings
 from cluster.database import Database
@@ -10,7 +11,6 @@ from cluster.ingest.intake import Intake
 from cluster.storage.area import StorageArea
 from workers.http.change_feed import ChangeFeed
 from workers.http.threads import ThreadPool
-from workers.tasks.waker import Waker
 
 # An upload spends its life waiting: for the sender's bytes, then for the commit that it shares with others.
 UPLOAD_THREADS = 32
@@ -23,6 +23,16 @@ WRITES_WAITING = 256
 # Reads wait for one of the few connections of the pool; more threads than this would wait with them.
 READ_THREADS = 8
 READS_WAITING = 256
+
+
+class Wakes(Protocol):
+    """Who wakes workers up, without waiting for them."""
+
+    def for_job(self) -> None:
+        """A job was added."""
+
+    def for_import(self) -> None:
+        """An import goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class Services:
     """New changes for those who wait for them."""
     reset: Callable[[], None]
     """Asks for this node to begin anew; returns at once."""
-    waker: Waker
+    waker: Wakes
     """Wakes workers up for new jobs; returns at once."""
     uploads: ThreadPool = field(default_factory=lambda: ThreadPool("upload", UPLOAD_THREADS, UPLOADS_WAITING))
     reads: ThreadPool = field(default_factory=lambda: ThreadPool("read", READ_THREADS, READS_WAITING))

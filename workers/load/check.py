@@ -19,11 +19,11 @@ from cluster.index.check import (
     AttachmentRow,
     ExpectedResource,
     attachment_rows,
-    attachments_without_row,
     count_resources,
     expected_resources,
     inconsistencies,
 )
+from cluster.index.left_files import attachments_without_row
 from cluster.storage.area import StorageArea
 from workers.load.delivery import Acknowledged
 from workers.load.stored_file import fault_in_area, fault_of_file, path_of

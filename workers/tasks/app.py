@@ -47,7 +47,7 @@ def make_app(
     app = Celery("orthanc-cluster", broker=settings.cluster.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(_configuration())
     worker = ChunkWorker(settings, pace or Pace(), is_ending)
-    jobs = JobWorker(settings, worker, job_pace, is_ending)
+    jobs = JobWorker(settings, worker.open, job_pace, is_ending)
 
     @app.task(name=IMPORT_CHUNK, bind=True)  # type: ignore[untyped-decorator, unused-ignore]
     def import_chunk(task: Task, job_id: str, chunk: int) -> None:

@@ -1,4 +1,4 @@
-"""What a worker process does with one job: claim it, make what was asked for, say how it ended.
+"""What a worker, or a node that is alone, does with one job: claim it, make what was asked for, say how it ended.
 
 Invariant: what counts is written once, by the attempt that holds the lease, after its output is durable. An attempt
 that is stopped, or that dies, leaves at most a file that no row names, which whoever tidies up next removes.
@@ -21,7 +21,6 @@ from cluster.jobs.work import Claim, Ending, JobPace, LeaseLost, Wish, Work
 from cluster.storage.job_outputs import JobOutputs
 from workers.archives.kinds import Wanted, entries
 from workers.archives.zip_stream import ZipEntry, zip_stream
-from workers.tasks.chunks import ChunkWorker
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,24 +37,29 @@ class _Stopped(Exception):
 
 
 class JobWorker:
-    """The jobs as one worker process sees them; `process` holds its pool and its storage area."""
+    """The jobs as one worker process sees them."""
 
     def __init__(
         self,
         settings: Settings,
-        process: ChunkWorker,
+        open_intake: Callable[[], Intake],
         pace: JobPace | None = None,
         is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
+        """
+        Args:
+            open_intake: the index and the storage area of this process.
+            is_ending: whether a job in hand shall be given back.
+        """
         self._settings = settings
-        self._process = process
+        self._open_intake = open_intake
         self._pace = pace or JobPace()
         self._is_ending = is_ending
         self._outputs = JobOutputs(settings.storage_directory, sync=settings.sync_storage_area)
 
     def work(self) -> bool:
         """Do the job that matters most, if there is one that is nobody's; whether there was."""
-        intake = self._process.open()
+        intake = self._open_intake()
         work = Work(intake.database, self._pace)
         claim = work.claim(f"{self._settings.cluster.node_name}/{os.getpid()}/{uuid.uuid4()}")
         if claim is None:
@@ -80,11 +84,11 @@ class JobWorker:
 
     def due(self) -> int:
         """How many jobs wait for a worker."""
-        return Work(self._process.open().database, self._pace).due()
+        return Work(self._open_intake().database, self._pace).due()
 
     def tidy(self) -> None:
         """Forget what is beyond JobsHistorySize and MediaArchiveSize, and remove files that no job has."""
-        work = Work(self._process.open().database, self._pace)
+        work = Work(self._open_intake().database, self._pace)
         work.forget_oldest(self._settings.jobs_history_size, self._settings.media_archive_size)
         self._outputs.collect(work.live_outputs)
 

@@ -77,11 +77,6 @@ SELECT coalesce((SELECT max(seq) FROM Changes), 0),
        (SELECT g.value FROM GlobalIntegers g WHERE g.key = 6),
        coalesce(pg_sequence_last_value(pg_get_serial_sequence('Changes', 'seq')::regclass), 0)
 
--- known_attachments --
--- Which of these UUIDs have a row.
--- Locks: none. Reads all of AttachedFiles: uuid has no index in Orthanc's schema.
-SELECT DISTINCT a.uuid FROM AttachedFiles a WHERE a.uuid = ANY (%(uuids)s::text[])
-
 -- tree --
 -- Resources whose neighbours are not those that they must have.
 -- Locks: none. Reads all of Resources.

@@ -80,3 +80,8 @@ SELECT d.uuid FROM cluster.removed_attachments d
 -- Locks: the rows, until commit.
 UPDATE cluster.removed_attachments SET lease_until = NULL
  WHERE uuid = ANY (%(uuids)s::text[]) AND never_had_row AND file_gone_at IS NULL
+
+-- known_attachments --
+-- Which of these UUIDs have a row.
+-- Locks: none. Reads all of AttachedFiles: uuid has no index in Orthanc's schema.
+SELECT DISTINCT a.uuid FROM AttachedFiles a WHERE a.uuid = ANY (%(uuids)s::text[])

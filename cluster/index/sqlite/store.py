@@ -75,7 +75,7 @@ def stored_instances(cursor: SqliteCursor, values: Values) -> Iterator[StoredIns
         is_unchanged = bool(present_md5) and present_md5 == md5
         is_overwritten = overwrite == "Always" or (overwrite == "IfChanged" and not is_unchanged)
         is_to_be_written = not is_own and (internal_id is None or is_overwritten)
-        if removed == (1,) and internal_id is None:
+        if removed == (1,) and is_to_be_written:
             raise StorageFailed("this process was taken for dead, and its file for one that nobody would ever name")
         yield StoredInstance(number, public_id, size, internal_id, present_size, is_own, is_to_be_written)
 

@@ -18,7 +18,7 @@ from tests.support.indices import only_on_postgresql
 from tests.support.jobs import counted
 from workers.tasks.chunks import ChunkWorker
 
-pytestmark = only_on_postgresql
+pytestmark = only_on_postgresql("bulk imports are done by several workers")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from cluster.config import Settings
 from cluster.ingest.intake import Intake, open_intake
 from tests.support.settings import settings_for
 from workers.http import HttpServer
+from workers.lone_worker import LoneWorker
 
 
 def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -60,7 +61,13 @@ def open_door(index_uri: str, storage_directory: Path) -> Iterator[OpenDoor]:
         settings = settings.model_copy(update={"http": settings.http.model_copy(update={"port": port})})
         intake = open_intake(settings)
         server = HttpServer(
-            settings, intake, intake.database, intake.storage, lambda: door.reason, lambda: bytes(generate_latest())
+            settings,
+            intake,
+            intake.database,
+            intake.storage,
+            lambda: door.reason,
+            lambda: bytes(generate_latest()),
+            waker=None if settings.postgresql.enable_index else LoneWorker(settings, intake),  # which is not started
         )
         client = httpx.Client(auth=auth, timeout=30, trust_env=False)
         door = Door(settings, intake, server, client, storage_directory, index_uri)

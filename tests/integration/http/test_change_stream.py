@@ -189,7 +189,7 @@ async def _followed(url: str, client: httpx.AsyncClient, until: int) -> list[int
     raise AssertionError(f"the stream ended at {seen[-1:]}")
 
 
-@only_on_postgresql
+@only_on_postgresql("counts the server's sessions")
 def test_a_hundred_followers_beside_writers(open_door: OpenDoor, index_uri: str) -> None:
     door = open_door(postgresql={"IndexConnectionsCount": 3})
     files = [make_file(SeriesInstanceUID=f"2.25.{number % 7 + 1}") for number in range(150)]
@@ -223,7 +223,7 @@ def test_a_hundred_followers_beside_writers(open_door: OpenDoor, index_uri: str)
     assert all(numbers == everything for numbers in seen)
 
 
-@only_on_postgresql
+@only_on_postgresql("SQLite has one writer, this process")
 def test_changes_that_others_write(door: Door, index_uri: str) -> None:
     """As a real Orthanc does: rows in Changes, whose triggers are part of the schema."""
     door.post(make_file())
@@ -247,7 +247,7 @@ def test_the_end_of_the_process_is_a_clean_end(door: Door) -> None:
         assert waiting.result().json() == {"Changes": [], "Done": True, "Last": 4}
 
 
-@only_on_postgresql
+@only_on_postgresql("a server that is away")
 def test_streams_outlive_the_database(open_door: OpenDoor, index_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_stream, "HEARTBEAT_SECONDS", 0.2)
     where = conninfo_to_dict(index_uri)

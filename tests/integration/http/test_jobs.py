@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pydicom
 import pyorthanc
 import pytest
@@ -18,14 +17,11 @@ from orthanc_api_client import JobStatus, JobType, OrthancApiClient
 from cluster.jobs.work import Ending, LeaseLost, Work
 from tests.integration.http.conftest import Door, OpenDoor
 from tests.support.dicom import make_file
-from tests.support.indices import only_on_postgresql
+from tests.support.indices import LONG_AGO, connect
 from tests.support.jobs import JOBS_HURRY, counted, job_worker, submitted, unzipped
 from workers.tasks.jobs import JobWorker
 
 INJECTIONS = ("' OR '1'='1", "'; DROP TABLE cluster.jobs; --", "%(job_id)s", "{id}", "%s", "archive'--")
-
-
-pytestmark = only_on_postgresql  # jobs are done by workers, which are other processes
 
 
 @pytest.fixture
@@ -57,6 +53,11 @@ def study(door: Door, files: list[bytes]) -> str:
 def shown(door: Door, job_id: str) -> dict[str, Any]:
     job: dict[str, Any] = door.client.get(f"/jobs/{job_id}").json()
     return job
+
+
+def end_leases(door: Door, index: str) -> None:
+    with connect(door.index_uri) as connection:
+        connection.execute("UPDATE cluster.jobs SET lease_until = %s", (LONG_AGO[index],))
 
 
 def outputs(door: Door) -> list[str]:
@@ -280,15 +281,14 @@ def test_files_that_no_job_has_are_removed(door: Door, worker: JobWorker, study:
     assert outputs(door) == sorted([*kept, "somebody else's"])
 
 
-def test_only_the_last_attempt_counts(door: Door, study: str) -> None:
+def test_only_the_last_attempt_counts(door: Door, study: str, index: str) -> None:
     job_id = submitted(door.client, f"{study}/archive")
     work = Work(door.intake.database, JOBS_HURRY)
     first = work.claim("first")
     assert first is not None
     assert work.claim("second") is None
     assert work.claim("first") is not None  # whose answer was lost
-    with psycopg.connect(door.settings.postgresql.conninfo()) as connection:
-        connection.execute("UPDATE cluster.jobs SET lease_until = now() - interval '1 second'")
+    end_leases(door, index)
     second = work.claim("second")
     assert second is not None
     assert (str(second.job_id), second.attempt) == (job_id, 3)
@@ -304,13 +304,12 @@ def test_only_the_last_attempt_counts(door: Door, study: str) -> None:
     assert shown(door, job_id)["ErrorDetails"] == "ab"
 
 
-def test_a_job_that_kills_its_workers_is_given_up(door: Door, study: str) -> None:
+def test_a_job_that_kills_its_workers_is_given_up(door: Door, study: str, index: str) -> None:
     job_id = submitted(door.client, f"{study}/archive")
     work = Work(door.intake.database, JOBS_HURRY)
     for number in range(JOBS_HURRY.maximum_tries):
         assert work.claim(str(number)) is not None
-        with psycopg.connect(door.settings.postgresql.conninfo()) as connection:
-            connection.execute("UPDATE cluster.jobs SET lease_until = now() - interval '1 second'")
+        end_leases(door, index)
     assert work.claim("one more") is None
     job = shown(door, job_id)
     assert (job["State"], job["ErrorCode"]) == ("Failure", -1)
@@ -318,21 +317,22 @@ def test_a_job_that_kills_its_workers_is_given_up(door: Door, study: str) -> Non
 
 
 @pytest.mark.parametrize(("action", "state", "code"), [("cancel", "Failure", 37), ("pause", "Paused", 0)])
-def test_stopping_a_job_whose_worker_is_gone(door: Door, study: str, action: str, state: str, code: int) -> None:
+def test_stopping_a_job_whose_worker_is_gone(
+    door: Door, study: str, index: str, action: str, state: str, code: int
+) -> None:
     job_id = submitted(door.client, f"{study}/archive")
     work = Work(door.intake.database, JOBS_HURRY)
     work.claim("lost")
     door.client.post(f"/jobs/{job_id}/{action}")
     assert shown(door, job_id)["State"] == "Running"
-    with psycopg.connect(door.settings.postgresql.conninfo()) as connection:
-        connection.execute("UPDATE cluster.jobs SET lease_until = now() - interval '1 second'")
+    end_leases(door, index)
     assert work.due() == 0
     assert (shown(door, job_id)["State"], shown(door, job_id)["ErrorCode"]) == (state, code)
 
 
 def test_jobs_of_a_type_that_this_version_does_not_know(door: Door, worker: JobWorker, study: str) -> None:
     job_id = submitted(door.client, f"{study}/archive")
-    with psycopg.connect(door.settings.postgresql.conninfo()) as connection:
+    with connect(door.index_uri) as connection:
         connection.execute("UPDATE cluster.jobs SET type = 'ResourceModification'")
     worker.work()
     assert (shown(door, job_id)["State"], shown(door, job_id)["ErrorCode"]) == ("Failure", 2)

@@ -6,7 +6,6 @@ import pytest
 
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
-from tests.support.indices import only_on_postgresql
 
 
 @pytest.fixture
@@ -66,15 +65,3 @@ def test_protection(door: Door, stored: dict[str, Any], index: str) -> None:
     assert door.client.put("/patients/unknown/protected", content="1").status_code == 404
     assert door.client.get("/patients/unknown/protected").status_code == 404
     assert door.client.put(f"/studies/{stored['ParentStudy']}/protected", content="1").status_code == 404
-
-
-@only_on_postgresql
-def test_unprotecting_moves_to_the_end_of_the_queue(door: Door, stored: dict[str, Any]) -> None:
-    other = door.post(make_file(PatientID="P2", StudyInstanceUID="2.25.2", SeriesInstanceUID="2.25.2.1")).json()
-    for protected in ("1", "0"):
-        door.client.put(f"/patients/{stored['ParentPatient']}/protected", content=protected)
-    places = [
-        int(door.client.get(f"/patients/{patient}/metadata/PatientRecyclingOrder").text)
-        for patient in (other["ParentPatient"], stored["ParentPatient"])
-    ]
-    assert places[0] < places[1]

@@ -72,6 +72,17 @@ def test_protected_patients_stay(open_door: OpenDoor, connection: psycopg.Connec
     assert_whole(door, connection)
 
 
+@pytest.mark.parametrize("was_protected", [True, False])
+def test_unprotecting_moves_to_the_end_of_the_queue(open_door: OpenDoor, was_protected: bool) -> None:
+    door = open_door(MaximumPatientCount=2)
+    path = f"/patients/{post(door, 1).json()['ParentPatient']}/protected"
+    post(door, 2)
+    for body in "10" if was_protected else "0":
+        assert door.client.put(path, content=body).status_code == 200
+    post(door, 3)
+    assert patients(door) == ["P1", "P3"]
+
+
 def test_size(open_door: OpenDoor, connection: psycopg.Connection) -> None:
     door = open_door(MaximumStorageSize=1)
     for patient in (1, 2, 3):

@@ -99,7 +99,7 @@ def test_readiness(door: Door) -> None:
         assert int(answer.headers["retry-after"]) > 0
 
 
-@only_on_postgresql
+@only_on_postgresql("a server that is away")
 def test_database_that_is_away(open_door: OpenDoor) -> None:
     door = open_door(
         postgresql={"ConnectionUri": "postgresql://nobody@127.0.0.1:1/none"},

@@ -5,10 +5,7 @@ from datetime import UTC, datetime
 
 from tests.integration.http.conftest import Door
 from tests.support.dicom import make_file
-from tests.support.indices import connect
-
-INSTANCE = {"postgresql": 3, "sqlite": 4}
-"""The level as the tables have it."""
+from tests.support.indices import INSTANCE, connect
 
 
 def test_now(door: Door) -> None:

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.support.indices import only_on_postgresql
+
+pytestmark = only_on_postgresql("the queue of PostgreSQL's functions; http/test_limits.py shows the order on both")
+
 PATIENTS = 20_000
 FILL = (
     f"INSERT INTO Resources (resourceType, publicId) SELECT 0, 'patient-' || n FROM generate_series(1, {PATIENTS}) n",

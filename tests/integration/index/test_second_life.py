@@ -1,26 +1,13 @@
 """A batch whose commit was in doubt is run again after its instance was deleted: no row without a file comes back."""
 
-from collections.abc import Iterator
-
-import psycopg
-import pytest
-
 from cluster.dicom.levels import Level
 from cluster.index.deletion import delete_resource
 from cluster.ingest.commit import commit_batch
-from cluster.ingest.intake import Intake, open_intake
+from cluster.ingest.intake import Intake
 from cluster.ingest.origin import Origin
 from cluster.ingest.removal import remove_files
 from tests.support.dicom import make_file
 from tests.support.invariants import assert_exact, rows_and_files
-from tests.support.settings import settings_for
-
-
-@pytest.fixture
-def intake(database_uri: str, storage_directory) -> Iterator[Intake]:
-    intake = open_intake(settings_for(database_uri, storage_directory))
-    yield intake
-    intake.close()
 
 
 def stage(intake: Intake, **keywords: object):
@@ -34,7 +21,7 @@ def commit(intake: Intake, staged, overwrite: str = "Never") -> str:
     return outcome.status
 
 
-def test_after_a_deletion(intake: Intake, database_uri: str, storage_directory) -> None:
+def test_after_a_deletion(intake: Intake, connection, storage_directory) -> None:
     staged = stage(intake)
     assert commit(intake, staged) == "Success"
     delete_resource(intake.database, Level.INSTANCE, staged.instance.public_ids.instance)
@@ -42,19 +29,17 @@ def test_after_a_deletion(intake: Intake, database_uri: str, storage_directory) 
     # Its sender hears of the success that it was, and nothing is there.
     intake.storage.make_durable = lambda attachments: None
     assert commit(intake, staged) == "Success"
-    with psycopg.connect(database_uri, autocommit=True) as connection:
-        assert rows_and_files(connection, storage_directory) == (set(), set())
-        assert connection.execute("SELECT count(*) FROM Resources").fetchone() == (0,)
+    assert rows_and_files(connection, storage_directory) == (set(), set())
+    assert connection.execute("SELECT count(*) FROM Resources").fetchone() == (0,)
 
 
-def test_after_it_was_overwritten(intake: Intake, database_uri: str, storage_directory) -> None:
+def test_after_it_was_overwritten(intake: Intake, connection, storage_directory) -> None:
     first, second = stage(intake), stage(intake, PatientName="Other")
     assert commit(intake, first) == "Success"
     assert commit(intake, second, "Always") == "Success"
     intake.storage.make_durable = lambda attachments: None
     assert commit(intake, first, "Always") == "Success"
     remove_files(intake.database, intake.storage)
-    with psycopg.connect(database_uri, autocommit=True) as connection:
-        rows, files = rows_and_files(connection, storage_directory)
-        assert rows == files == {second.attachment.uuid}
-        assert_exact(connection)
+    rows, files = rows_and_files(connection, storage_directory)
+    assert rows == files == {second.attachment.uuid}
+    assert_exact(connection)

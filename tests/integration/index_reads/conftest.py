@@ -6,18 +6,19 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from cluster.database import Database
 from cluster.dicom.header import read_part10
 from cluster.dicom.public_ids import PublicIds
 from cluster.index.attached_files import AttachedBytes
+from cluster.index.opening import index_of
 from cluster.index.store_instances import InstanceRows, store_instances
 from cluster.ingest.metadata import metadata_of
 from cluster.ingest.origin import Origin
 from cluster.storage.filesystem import FilesystemStorageArea
 from tests.support.dicom import make_file
+from tests.support.indices import connect
 from tests.support.settings import settings_for
 from workers.housekeeping import Housekeeping
 
@@ -27,21 +28,21 @@ Keep = Callable[[float], Housekeeping]
 
 
 @pytest.fixture
-def database(database_uri: str) -> Iterator[Database]:
-    """The pool of one process."""
-    database = Database(settings_for(database_uri).postgresql)
+def database(index_uri: str) -> Iterator[Database]:
+    """The index of one process."""
+    database = index_of(settings_for(index_uri))
     database.open()
     yield database
     database.close()
 
 
 @pytest.fixture
-def sql(database_uri: str) -> Iterator[Sql]:
+def sql(index_uri: str) -> Iterator[Sql]:
     """A second session that looks at the tables, or changes them behind everybody's back."""
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+    with connect(index_uri) as connection:
 
         def run(query: str, *values: Any) -> list[tuple[Any, ...]]:
-            cursor = connection.execute(query, values)  # type: ignore[call-overload]
+            cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
         yield run

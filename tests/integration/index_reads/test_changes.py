@@ -91,9 +91,7 @@ def test_a_page_has_at_least_one_change(database: Database) -> None:
         changes_since(database, 0, 0)
 
 
-def test_a_follower_sees_every_change_once_in_order_while_others_write(
-    database: Database, database_uri: str, sql: Sql
-) -> None:
+def test_a_follower_sees_every_change_once_in_order_while_others_write(database: Database, sql: Sql) -> None:
     # Given eight writers, of which some add to the same series
     batches = [
         [[instance_rows(SeriesInstanceUID=f"2.25.{writer % 3}", InstanceNumber=n) for n in range(3)] for _ in range(8)]

@@ -204,7 +204,7 @@ bodies = st.fixed_dictionaries(
 
 
 def test_what_is_found_is_what_the_model_finds(database: Database, tree: dict[Level, list[Node]]) -> None:
-    @settings(max_examples=600, deadline=None, database=None)
+    @settings(max_examples=350, deadline=None, database=None)
     @given(fields=bodies, asked=queries(tree), since=st.integers(0, 4), limit=st.integers(0, 4))
     def check(fields: dict[str, Any], asked: dict[str, str], since: int, limit: int) -> None:
         query = query_of(SETTINGS, fields | {"Query": asked})

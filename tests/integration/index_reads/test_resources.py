@@ -8,9 +8,11 @@ from cluster.database import Database
 from cluster.dicom.levels import Level
 from cluster.dicom.public_ids import PublicIds
 from cluster.index import resources
+from cluster.index.deletion import delete_resource
 from cluster.index.enumerations import MetadataType
 from cluster.index.stable import log_stable_resources
 from tests.integration.index_reads.conftest import Sql, Store
+from tests.support.indices import INSTANCE
 
 
 def flat(pages):
@@ -40,13 +42,13 @@ def test_pages_hold_every_id_once_in_ascending_order(
 
 
 def test_a_resource_deleted_between_two_pages_disturbs_no_other(
-    database: Database, store: Store, sql: Sql, monkeypatch: pytest.MonkeyPatch
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = sorted(store().instance for _ in range(4))
     monkeypatch.setattr(resources, "IDS_PER_PAGE", 2)
     pages = resources.public_ids(database, Level.INSTANCE)
     assert next(pages) == ids[:2]
-    sql("SELECT DeleteResource(internalId) FROM Resources WHERE publicId = %s", ids[0])
+    delete_resource(database, Level.INSTANCE, ids[0])
     assert next(pages) == ids[2:]
 
 
@@ -93,23 +95,38 @@ def test_ids_are_values_and_never_sql(database: Database, store: Store) -> None:
     assert len(flat(resources.public_ids(database, Level.INSTANCE))) == 1
 
 
-def test_labels_and_protection_written_by_others_are_shown(database: Database, store: Store, sql: Sql) -> None:
+PROTECT = {
+    "postgresql": "SELECT ProtectPatient(internalId) FROM Resources WHERE publicId = %s",
+    "sqlite": "DELETE FROM PatientRecyclingOrder"
+    " WHERE patientId = (SELECT internalId FROM Resources WHERE publicId = %s)",
+}
+
+
+def test_labels_and_protection_written_by_others_are_shown(
+    database: Database, store: Store, sql: Sql, index: str
+) -> None:
     ids = store()
-    sql("INSERT INTO Labels SELECT internalId, unnest(ARRAY['b', 'a']) FROM Resources WHERE publicId = %s", ids.patient)
-    sql("SELECT ProtectPatient(internalId) FROM Resources WHERE publicId = %s", ids.patient)
+    for label in "ba":
+        sql(
+            "INSERT INTO Labels (id, label) SELECT internalId, %s FROM Resources WHERE publicId = %s",
+            label,
+            ids.patient,
+        )
+    sql(PROTECT[index], ids.patient)
     patient = resources.resource(database, Level.PATIENT, ids.patient)
     assert patient is not None
     assert patient.labels == ["a", "b"]
     assert patient.metadata[MetadataType.IS_PROTECTED] == "true"
 
 
-def test_stable_is_what_the_log_of_changes_calls_so(database: Database, store: Store, sql: Sql) -> None:
+def test_stable_is_what_the_log_of_changes_calls_so(database: Database, store: Store, sql: Sql, index: str) -> None:
     def stable(ids: PublicIds) -> list[bool]:
         levels = ((Level.PATIENT, ids.patient), (Level.STUDY, ids.study), (Level.SERIES, ids.series))
         found = [resources.resource(database, level, public_id) for level, public_id in levels]
         return [resource.is_stable for resource in found if resource is not None]
 
-    quiet = "UPDATE cluster.unstable_resources SET last_instance_at = last_instance_at - interval '9 seconds'"
+    nine_seconds = {"postgresql": "interval '9 seconds'", "sqlite": "9"}[index]
+    quiet = f"UPDATE cluster.unstable_resources SET last_instance_at = last_instance_at - {nine_seconds}"
     ids = store()
     assert stable(ids) == [False] * 3  # committed, and no housekeeping yet
     assert log_stable_resources(database, 10) == 0
@@ -139,11 +156,13 @@ def test_what_was_there_before_counts_as_stable(database: Database, store: Store
     assert series.is_stable
 
 
-def test_a_lag_of_housekeeping_does_not_make_lists_slow(database: Database, store: Store, sql: Sql) -> None:
+def test_a_lag_of_housekeeping_does_not_make_lists_slow(database: Database, store: Store, sql: Sql, index: str) -> None:
     ids = store()
     sql(
-        "INSERT INTO Changes SELECT nextval('changes_seq_seq'), 2, internalId, 3, ''"
-        " FROM Resources, generate_series(1, 100000) WHERE resourceType = 3"
+        "INSERT INTO Changes (changeType, internalId, resourceType, date) SELECT 2, internalId, %s, '' FROM Resources,"
+        " (WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 100000) SELECT n FROM many)"
+        " AS m WHERE resourceType = 3",
+        INSTANCE[index],
     )
     started = time.monotonic()
     series = resources.resource(database, Level.SERIES, ids.series)
@@ -171,13 +190,17 @@ def test_series_status(
     ids = [store(InstanceNumber=1) for _ in indices] or [store(InstanceNumber=None)]
     for one, index in zip(ids, indices, strict=False):
         sql(
-            "UPDATE Metadata m SET value = %s FROM Resources r"
-            " WHERE r.internalId = m.id AND r.publicId = %s AND m.type = 1",
+            "UPDATE Metadata SET value = %s"
+            " WHERE type = 1 AND id = (SELECT internalId FROM Resources WHERE publicId = %s)",
             index,
             one.instance,
         )
     if expected is not None:
-        sql("INSERT INTO Metadata SELECT internalId, 4, %s, 0 FROM Resources WHERE resourceType = 2", str(expected))
+        sql(
+            "INSERT INTO Metadata (id, type, value, revision) SELECT internalId, 4, %s, 0 FROM Resources"
+            " WHERE resourceType = 2",
+            str(expected),
+        )
     series = resources.resource(database, Level.SERIES, ids[0].series)
     assert series is not None
     assert series.series_status == status

@@ -1,8 +1,3 @@
-"""All of this also through PgBouncer in transaction mode."""
+"""All of this in PostgreSQL, through PgBouncer in transaction mode too, and in SQLite."""
 
-import pytest
-
-
-@pytest.fixture(autouse=True)
-def _either_way(either_way: None) -> None:
-    """For each test of this folder."""
+from tests.integration.index.conftest import _each, connection, index, intake  # noqa: F401 - fixtures

@@ -29,6 +29,7 @@ from cluster.ingest.commit import Stored
 from cluster.ingest.intake import open_intake
 from cluster.ingest.origin import Origin
 from tests.support.dicom import make_file
+from tests.support.indices import connect, only_on_postgresql
 from tests.support.proxy import Proxy
 from tests.support.settings import settings_for
 
@@ -36,10 +37,10 @@ ORIGIN = Origin("DicomProtocol", "SENDER", "127.0.0.1", "ORTHANC")
 
 
 @pytest.fixture
-def open_(database_uri, storage_directory):
+def open_(index_uri, storage_directory):
     opened = []
 
-    def open_with(uri=database_uri, **options):
+    def open_with(uri=index_uri, **options):
         intake = open_intake(settings_for(uri, storage_directory, **options))
         opened.append(intake)
         return intake
@@ -50,8 +51,8 @@ def open_(database_uri, storage_directory):
 
 
 @pytest.fixture
-def sql(database_uri):
-    with psycopg.connect(database_uri, autocommit=True) as connection:
+def sql(index_uri):
+    with connect(index_uri) as connection:
         yield lambda query, *values: connection.execute(query, values).fetchall()
 
 
@@ -149,6 +150,7 @@ def test_lone_sender_does_not_wait_for_company(open_):
     assert time.monotonic() - started < 10
 
 
+@only_on_postgresql("tells transactions by the xmin of their rows", either_way=True)
 def test_company_on_its_way_shares_the_commit(open_, sql):
     # Given a sender who is still sending
     intake = open_(cluster={"MaximumBatchWaitMilliseconds": 20_000})
@@ -166,6 +168,7 @@ def test_company_on_its_way_shares_the_commit(open_, sql):
     assert sql("SELECT count(*), count(DISTINCT xmin::text) FROM AttachedFiles") == [(2, 1)]
 
 
+@only_on_postgresql("tells transactions by the xmin of their rows", either_way=True)
 def test_batch_is_bounded(open_, sql):
     intake = open_(cluster={"MaximumBatchSize": 3, "BatchesInFlight": 1})
     with intake.receive(ORIGIN) as reception:
@@ -190,15 +193,21 @@ def test_twins_in_one_import_are_told_apart(open_):
     assert [outcome.status for outcome in intake.store_all(staged)] == ["Success", "AlreadyStored", "AlreadyStored"]
 
 
-def test_one_poisonous_instance_does_not_spoil_its_batch(open_, sql, files):
+POISON = {
+    "postgresql": (TagValue(0x20, 0x4000, "a\0b"),),  # which it cannot hold
+    "sqlite": (TagValue(0x20, 0x4000, "a"),) * 2,  # which it can hold only once
+}
+
+
+def test_one_poisonous_instance_does_not_spoil_its_batch(open_, sql, files, index):
     intake, staged = open_(), []
     for _ in range(3):
         with intake.receive(ORIGIN) as reception:
             reception.write(make_file())
             staged.append(reception.stage())
-    # A value that PostgreSQL cannot hold; the reader lets none through, so it is planted behind it.
+    # The reader lets none through, so it is planted behind it.
     tags = list(staged[1].instance.main_tags)
-    tags[Level.INSTANCE] = (TagValue(0x20, 0x4000, "a\0b"),)
+    tags[Level.INSTANCE] = POISON["sqlite" if index == "sqlite" else "postgresql"]
     poisoned = dataclasses.replace(staged[1].instance, main_tags=tuple(tags))
     staged[1] = dataclasses.replace(staged[1], instance=poisoned)
     outcomes = intake.store_all(staged)
@@ -247,6 +256,7 @@ def small_files_only():
     signal.signal(signal.SIGXFSZ, handler)
 
 
+@only_on_postgresql("the limit would be one of SQLite's files too; see sqlite/test_full_disk.py", either_way=True)
 @pytest.mark.parametrize("threshold", [16, 4096])
 def test_full_storage_is_told_and_leaves_nothing(open_, files, small_files_only, threshold):
     intake = open_(cluster={"StreamingThresholdKilobytes": threshold})
@@ -275,6 +285,7 @@ def proxy(database_uri):
         yield proxy
 
 
+@only_on_postgresql("a server that is away", either_way=True)
 def test_lost_answer_is_asked_for_again_and_counts_once(open_, sql, files, proxy):
     intake = open_(proxy.uri)
     proxy.swallow_answer_after(b"store_instances")
@@ -284,6 +295,7 @@ def test_lost_answer_is_asked_for_again_and_counts_once(open_, sql, files, proxy
     assert len(files()) == 1
 
 
+@only_on_postgresql("a server that is away", either_way=True)
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_unknown_commit_keeps_the_file(open_, sql, files, proxy, overwrite):
     # Given a connection that breaks once the batch was sent, and stays broken
@@ -312,6 +324,7 @@ def test_unknown_commit_keeps_the_file(open_, sql, files, proxy, overwrite):
     assert {uuid for (uuid,) in sql("SELECT uuid FROM AttachedFiles")} == set(files())
 
 
+@only_on_postgresql("a server that is away", either_way=True)
 def test_database_that_is_away_leaves_nothing(open_, files):
     intake = open_("postgresql://nobody@127.0.0.1:1/none", cluster={"TransactionTimeBudgetSeconds": 1})
     with pytest.raises(ClusterError) as raised:

@@ -5,9 +5,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cluster.database import Database
 from cluster.errors import StorageFailed
 from cluster.index.left_files import silent_series
+from cluster.index.opening import index_of
 from cluster.ingest.intake import Intake, open_intake
 from cluster.ingest.origin import Origin
 from cluster.ingest.removal import remove_files
@@ -15,6 +15,7 @@ from cluster.reconciliation.left_files import Patience, settle_left_files
 from cluster.storage.filesystem import FilesystemStorageArea
 from cluster.storage.names import nth_name
 from tests.support.dicom import make_file
+from tests.support.indices import LONG_AGO, only_on_postgresql
 from tests.support.settings import settings_for
 
 ORIGIN = Origin("RestApi")
@@ -33,9 +34,9 @@ class Unwalkable(FilesystemStorageArea):
 
 
 @pytest.fixture
-def successor(database_uri, storage_directory):
-    """Another process: its database and its storage area."""
-    database = Database(settings_for(database_uri).postgresql)
+def successor(index_uri, storage_directory):
+    """Another process, or the next one: its database and its storage area."""
+    database = index_of(settings_for(index_uri))
     database.open()
     yield database, Unwalkable(storage_directory)
     database.close()
@@ -98,14 +99,14 @@ def test_who_comes_late_gets_an_error_and_may_send_again(intake, successor, conn
 
 @pytest.mark.parametrize("overwrite", ["Never", "Always"])
 def test_who_comes_late_does_not_overwrite_with_a_file_that_is_gone(
-    database_uri, storage_directory, connection, successor, overwrite
+    index_uri, storage_directory, connection, successor, overwrite
 ):
-    frozen = open_intake(settings_for(database_uri, storage_directory, OverwriteInstances=overwrite))
+    frozen = open_intake(settings_for(index_uri, storage_directory, OverwriteInstances=overwrite))
     late = stage(frozen, 1)
     database, storage = successor
     assert settle_left_files(database, storage, patience=AT_ONCE) == 1
     remove_files(database, storage)
-    other = open_intake(settings_for(database_uri, storage_directory))
+    other = open_intake(settings_for(index_uri, storage_directory))
     store(other, 1)
     [outcome] = frozen.store_all([late])
     assert isinstance(outcome, StorageFailed) == (overwrite == "Always")
@@ -115,6 +116,7 @@ def test_who_comes_late_does_not_overwrite_with_a_file_that_is_gone(
     other.close()
 
 
+@only_on_postgresql("SQLite has one writer at a time", either_way=True)
 @pytest.mark.parametrize("ending", ["COMMIT", "ROLLBACK"])
 def test_a_transaction_under_way_is_waited_for(intake, successor, connection, database_uri, storage_directory, ending):
     """It looked for condemned files before there were any, and wrote its row after."""
@@ -154,13 +156,14 @@ def test_one_killed_between_condemning_and_judging_is_followed_by_another(
     assert files(storage_directory) == set()
 
 
-def test_a_commit_in_doubt_is_settled_while_its_process_lives(intake, successor, connection, storage_directory):
+def test_a_commit_in_doubt_is_settled_while_its_process_lives(intake, successor, connection, storage_directory, index):
     """Of two whose answers were lost one has got its row, and one has not."""
     store(intake, 1)
     [(with_row,)] = connection.execute("SELECT uuid FROM AttachedFiles")
     without_row = stage(intake, 2).attachment
     without_row.leave()
-    connection.execute("INSERT INTO cluster.doubtful_files (uuid) VALUES (%s)", (with_row,))
+    insert = "INSERT INTO cluster.doubtful_files (uuid, noticed_at) VALUES (%s, %s)"
+    connection.execute(insert, (with_row, LONG_AGO[index]))
     intake._names._registered_at = None  # half a minute later
     store(intake, 3)
     doubtful = {uuid for (uuid,) in connection.execute("SELECT uuid FROM cluster.doubtful_files")}
@@ -180,8 +183,8 @@ def test_a_young_file_waits(intake, successor):
     assert settle_left_files(database, storage, patience=AT_ONCE) == 1
 
 
-def test_a_process_that_ends_in_order_leaves_no_series(database_uri, storage_directory, connection):
-    intake = open_intake(settings_for(database_uri, storage_directory))
+def test_a_process_that_ends_in_order_leaves_no_series(index_uri, storage_directory, connection):
+    intake = open_intake(settings_for(index_uri, storage_directory))
     store(intake, 1)
     store(intake, 1)  # already stored
     with intake.receive(ORIGIN) as reception:
@@ -190,12 +193,10 @@ def test_a_process_that_ends_in_order_leaves_no_series(database_uri, storage_dir
     assert connection.execute("SELECT count(*) FROM cluster.attachment_series").fetchone() == (0,)
 
 
-def test_names_are_registered_before_they_are_used(intake, connection):
+def test_names_are_registered_before_they_are_used(intake, successor):
     """A process that is killed at its very first file, and one that needs more than a block."""
     uuids = [intake.storage.create().uuid for _ in range(2500)]
-    [(series, unsettled, begin, end)] = connection.execute(
-        "SELECT series, unsettled, fresh_from, fresh_upto FROM cluster.attachment_series"
-    )
-    names = {nth_name(series, number) for number in [*unsettled, *range(begin, end)]}
+    [found] = silent_series(successor[0], -1, 3600)
+    names = {nth_name(found.series, number) for number in found.numbers}
     assert set(uuids) <= names
     assert len(set(uuids)) == 2500

@@ -1,6 +1,7 @@
 """An archive moves from SQLite to PostgreSQL: all is the same, also after a kill, and nobody serves half of it."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from cluster.index.labels import add_label
 from cluster.index.opening import index_of
 from cluster.index.protection import set_protected
 from cluster.index.store_instances import store_instances
+from cluster.migration.run import migrate
 from cluster.schema.sqlite import install_sqlite
 from tests.integration.index_reads.conftest import instance_rows
 from tests.support.invariants import assert_exact
@@ -111,6 +113,28 @@ def test_everything_moves_and_goes_on(tmp_path: Path, source: Path, empty_databa
         assert httpx.get(f"{node.url}/statistics", trust_env=False).json()["CountInstances"] == 29
     again = command(tmp_path, source, empty_database)
     assert (again.returncode, "is complete" in again.stderr) == (3, True)
+
+
+def test_what_a_killed_node_left_in_its_log_moves_too(tmp_path: Path, source: Path, empty_database: str) -> None:
+    # Given files as they are when a node dies: what was committed last is only in the write-ahead log
+    settings = settings_for(f"sqlite:{source}", tmp_path / "OrthancStorage")
+    with closing(index_of(settings)) as index:
+        index.open()
+        store_instances(index, "Never", [instance_rows(PatientID="last", SOPInstanceUID="2.25.99")])
+        shutil.copytree(source, tmp_path / "left")
+    assert b"2.25.99" not in (tmp_path / "left" / "index").read_bytes()
+    target = settings_for(empty_database, IndexDirectory=str(tmp_path / "left"))
+    told: dict[str, list[tuple[int, int]]] = {}
+    # When they are migrated
+    rows = migrate(target, lambda what, done, total: told.setdefault(what, []).append((done, total)))
+    # Then it is there, and the progress that was shown was one
+    with psycopg.connect(empty_database) as connection:
+        query = "SELECT count(*) FROM MainDicomTags WHERE value = '2.25.99'"
+        assert connection.execute(query).fetchone() == (1,)
+    for steps in told.values():
+        assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+        assert steps[-1][0] == rows
+    assert told.keys() == {"copied", "compared"}
 
 
 def test_what_is_refused(tmp_path: Path, source: Path, database_uri: str, empty_database: str) -> None:

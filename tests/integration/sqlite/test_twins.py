@@ -14,7 +14,12 @@ from cluster.errors import NotServedHere
 from cluster.index.opening import PROCEDURES
 from cluster.schema.sqlite import install_sqlite
 
-FILES = sorted(file.name for file in files("cluster.index").joinpath("sql").iterdir() if file.name.endswith(".sql"))
+FILES = sorted(
+    (package, file.name)
+    for package in ("cluster.index", "cluster.jobs")
+    for file in files(package).joinpath("sql").iterdir()
+    if file.name.endswith(".sql")
+)
 NOT_SERVED = {"check.sql", "stored_files.sql"}
 """For `load`, `prove` and `check`, which look at an index that other processes have open."""
 
@@ -22,19 +27,19 @@ COMPOSED = {"find.sql", "requested_tags.sql"}
 """Pieces are no statements; the tests of searches put them together."""
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in NOT_SERVED])
-def test_each_query_has_a_twin(file: str) -> None:
+@pytest.mark.parametrize(("package", "file"), [each for each in FILES if each[1] not in NOT_SERVED])
+def test_each_query_has_a_twin(package: str, file: str) -> None:
     procedures = {key.partition("/")[2] for key in PROCEDURES if key.startswith(f"{file}/")}
-    originals = queries("cluster.index", file)
-    assert originals.keys() - twins("cluster.index", file).keys() == procedures
+    originals = queries(package, file)
+    assert originals.keys() - twins(package, file).keys() == procedures
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in NOT_SERVED | COMPOSED])
-def test_sqlite_understands_it(file: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("package", "file"), [each for each in FILES if each[1] not in NOT_SERVED | COMPOSED])
+def test_sqlite_understands_it(package: str, file: str, tmp_path: Path) -> None:
     install_sqlite(tmp_path)
-    originals = queries("cluster.index", file)
+    originals = queries(package, file)
     with closing(connect(tmp_path)) as connection:
-        for name, twin in twins("cluster.index", file).items():
+        for name, twin in twins(package, file).items():
             original = originals.get(name)
             text = twin if twin is not None else sqlite_text(original)
             parameters = set(re.findall(r":([a-z]\w*)", text))

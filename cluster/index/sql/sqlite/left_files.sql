@@ -57,3 +57,6 @@ SELECT d.uuid FROM cluster_removed_attachments d
 -- release --
 UPDATE cluster_removed_attachments SET lease_until = NULL
  WHERE uuid IN (SELECT value FROM json_each(:uuids)) AND never_had_row AND file_gone_at IS NULL
+
+-- known_attachments --
+SELECT DISTINCT a.uuid FROM AttachedFiles a WHERE a.uuid IN (SELECT value FROM json_each(:uuids))

@@ -6,7 +6,5 @@ SELECT NOT EXISTS (SELECT 1 FROM PatientRecyclingOrder o WHERE o.patientId = r.i
 -- protect --
 DELETE FROM PatientRecyclingOrder WHERE patientId = :resource
 
--- unprotect --
--- A patient that is listed is not protected, and keeps its place.
-INSERT INTO PatientRecyclingOrder (patientId)
-SELECT :resource WHERE NOT EXISTS (SELECT 1 FROM PatientRecyclingOrder o WHERE o.patientId = :resource)
+-- join_queue --
+INSERT INTO PatientRecyclingOrder (patientId) VALUES (:resource)
