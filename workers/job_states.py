@@ -11,13 +11,14 @@ STATES = ("Pending", "Running", "Success", "Failure", "Paused", "Retry")
 """Orthanc's words (interop/rest.md 10)."""
 
 
-def states_of_jobs(database: Database, history: int) -> Mapping[str, int]:
+def states_of_jobs(database: Database, history: int | None) -> Mapping[str, int]:
     """A number for every state; cheap.
 
     Args:
-        history: how many finished imports count (JobsHistorySize).
+        history: how many finished imports count (JobsHistorySize); None where there are no imports, which is in SQLite.
     """
     counts = Counter(dict.fromkeys(STATES, 0))
     counts.update(Registry(database).states())
-    counts.update(Imports(database).states(history))
+    if history is not None:
+        counts.update(Imports(database).states(history))
     return counts

@@ -1,7 +1,6 @@
 """Small questions below /tools (interop/rest.md 2, 4, 11)."""
 
 import time
-from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
@@ -61,9 +60,8 @@ def get_metrics(services: Services, request: Request) -> Response:
 
 def _jobs(services: Services) -> dict[str, int]:
     """Of the whole cluster, imports included: those that ``/jobs`` lists, as Orthanc counts them."""
-    # Without PostgreSQL there are none.
-    is_shared = services.settings.postgresql.enable_index
-    counts = Counter(states_of_jobs(services.database, services.settings.jobs_history_size) if is_shared else {})
+    settings = services.settings
+    counts = states_of_jobs(services.database, settings.jobs_history_size if settings.postgresql.enable_index else None)
     success, failed = counts["Success"], counts["Failure"]
     ended = {"completed": success + failed, "success": success, "failed": failed}
     return {

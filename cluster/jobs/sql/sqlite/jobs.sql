@@ -19,6 +19,9 @@ SELECT j.job_id AS "job_id [uuid]", j.type, j.state, j.priority, j.content AS "c
  WHERE :job_id IS NULL OR j.job_id = :job_id
  ORDER BY j.number
 
+-- states --
+SELECT state, count(*) FROM cluster_jobs GROUP BY state
+
 -- cancel --
 UPDATE cluster_jobs
    SET wanted = CASE WHEN state = 'Running' THEN 'cancel' END,
