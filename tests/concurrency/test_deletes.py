@@ -12,7 +12,6 @@ from tests.concurrency.conftest import (
     StartNodes,
     assert_all_exact,
     client_of,
-    in_every_mode,
     instance_file,
     on_both,
     rows,
@@ -25,8 +24,12 @@ from workers.local.children import wait_until
 WORKERS, ROUNDS = 5, 12
 
 
-@in_every_mode
-@pytest.mark.parametrize("shape", ["one series", "series of their own"])
+@pytest.mark.parametrize(
+    ("mode", "shape"),
+    [(mode, shape) for shape in ("one series", "series of their own") for mode in ("ReadCommitted", "Serializable")]
+    + [("sqlite", "one series")],
+    indirect=["mode"],
+)
 def test_several_delete_the_last_instance_at_once(
     start_nodes: StartNodes, connection: psycopg.Connection, storage_directory: Path, shape: str
 ) -> None:

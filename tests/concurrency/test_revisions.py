@@ -11,15 +11,18 @@ from tests.concurrency.conftest import (
     StartNodes,
     assert_all_exact,
     client_of,
-    in_every_mode,
     instance_file,
 )
 
 WRITERS, WRITES = 16, 6
 
 
-@in_every_mode
-@pytest.mark.parametrize("kind", ["metadata", "attachments"])
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [(mode, kind) for kind in ("metadata", "attachments") for mode in ("ReadCommitted", "Serializable")]
+    + [("sqlite", "attachments")],
+    indirect=["mode"],
+)
 def test_sixteen_writers_with_if_match(
     start_nodes: StartNodes, connection: psycopg.Connection, storage_directory: Path, kind: str
 ) -> None:
