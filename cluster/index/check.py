@@ -170,7 +170,9 @@ def tree_faults(database: Database) -> list[str]:
 
 
 def unsettled(database: Database) -> int:
-    """Child counts that housekeeping has yet to do, and files of deleted resources that it has yet to remove.
+    """Child counts that housekeeping has yet to do, and files of deleted resources that nobody has claimed.
+
+    Those that a dead process has claimed are waited for by nobody: that takes as long as a lease, a minute.
 
     Raises:
         Transient, DatabaseRefused: as `Database.run`.

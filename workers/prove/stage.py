@@ -154,6 +154,7 @@ class Stage:
         self._supervisor = Supervisor(self._died)
         # First of all on the way down: a process that was stopped for ever would not hear SIGTERM.
         self._stack.callback(self._supervisor.stop)
+        self._stack.callback(self._end_workers)
         self._stack.callback(self._wake)
         if self.equipment.orthanc is not None:
             self.guest = Guest(self.folder, self.equipment.orthanc, storage)
@@ -208,6 +209,12 @@ class Stage:
         member.configure()
         self._supervisor.start(process, restart=Restart(longest_pause_seconds=1.0))
         return member
+
+    def _end_workers(self) -> None:
+        """At once: the verdict is there, and one whose broker was restarted may take all its time to drain."""
+        for worker in self.workers:
+            self._supervisor.hold(worker.process)
+            worker.process.kill()
 
     def _wake(self) -> None:
         for member in self.members:

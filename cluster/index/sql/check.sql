@@ -103,7 +103,9 @@ SELECT 'instances have no DICOM file', count(*)
 -- unsettled --
 -- What housekeeping has yet to do after a quiet moment.
 -- Locks: none.
-SELECT (SELECT count(*) FROM InvalidChildCounts) + (SELECT count(*) FROM cluster.removed_attachments WHERE file_gone_at IS NULL)
+SELECT (SELECT count(*) FROM InvalidChildCounts)
+     + (SELECT count(*) FROM cluster.removed_attachments r
+         WHERE r.file_gone_at IS NULL AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp()))
 
 -- change_numbers --
 -- The next changes after a number.
