@@ -1,6 +1,6 @@
 """The server restarts, or its standby takes over, while eight senders send: they see a delay, and nothing is lost.
 
-Half of them send by C-STORE (pynetdicom), half over HTTP.
+Half of them send by C-STORE, half over HTTP.
 """
 
 import re

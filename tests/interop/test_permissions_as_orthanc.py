@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.storescp.conftest import Collector
-from tests.support.dicom import make_file
+from tests.support.dicom import data_set, make_file
 from tests.support.orthanc import orthanc_files
 from tests.support.settings import settings_for
 from workers.local.ports import free_ports
@@ -109,7 +109,7 @@ def outcome(port: int, calling: str, service: str, called: str = "ARCHIVE") -> o
             if service == "echo":
                 return association.echo()
             file = make_file(SOPInstanceUID="2.25.7")
-            return association.store(CT, "2.25.7", EXPLICIT, file[144 + int.from_bytes(file[140:144], "little") :])
+            return association.store(CT, "2.25.7", EXPLICIT, data_set(file))
     except AssociationRejected as rejected:
         return rejected.transient, rejected.source, rejected.reason
     except AssociationEnded as ended:

@@ -1,5 +1,6 @@
 """DICOM files for tests, made from scratch."""
 
+import struct
 from io import BytesIO
 from typing import Any
 
@@ -49,3 +50,9 @@ def make_file(**keywords: Any) -> bytes:
     stream = BytesIO()
     dataset.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
+
+
+def data_set(file: bytes) -> bytes:
+    """What a C-STORE carries: the file without preamble and file meta information."""
+    (length,) = struct.unpack_from("<I", file, 140)
+    return file[144 + length :]

@@ -6,15 +6,15 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, Self
+from typing import Self
 
 import httpx
 import pydicom
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE
 
-from tests.support.dicom import make_file
+from tests.support.dicom import data_set, make_file
 from workers.local.children import wait_until
+from workers.storescu import Association, AssociationEnded
 
 _PATIENCE_SECONDS = 60
 
@@ -29,7 +29,7 @@ class _Sender:
 class Senders:
     """`number` of them, each with series of its own, at the nodes in turn. Context manager: stopped at the end.
 
-    `doors` are URLs for POST /instances, or HOST:PORT for pynetdicom's C-STORE on an association that is kept.
+    `doors` are URLs for POST /instances, or HOST:PORT for C-STORE on an association that is kept.
     """
 
     def __init__(self, doors: Sequence[str], number: int = 8) -> None:
@@ -113,30 +113,42 @@ class _OverHttp:
 
 
 class _OverDicom:
+    """Our SCU, as pynetdicom's may lose the response of a request that follows the one before at once.
+
+    Its reactor, resumed by the end of a request, can take the next response for a request of the peer.
+    """
+
     def __init__(self, door: str) -> None:
         host, _, port = door.partition(":")
         self._address = (host, int(port))
-        self._ae = AE("SENDER")
-        self._ae.acse_timeout = self._ae.dimse_timeout = self._ae.network_timeout = _PATIENCE_SECONDS
-        self._ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-        self._association: Any = None
+        self._association: Association | None = None
 
     def __enter__(self) -> Self:
         self._associate()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._association.is_established:
+        if self._association is not None:
             self._association.release()
 
-    def _associate(self) -> None:
-        self._association = self._ae.associate(*self._address, ae_title="ORTHANC")
+    def _associate(self) -> Association:
+        if self._association is None:
+            self._association = Association.request(
+                *self._address,
+                called_aet="ORTHANC",
+                calling_aet="SENDER",
+                contexts=[(CTImageStorage, [ExplicitVRLittleEndian])],
+                timeout_seconds=_PATIENCE_SECONDS,
+            )
+        return self._association
 
     def send(self, file: bytes) -> str:
         """What was answered instead of a success."""
-        if not self._association.is_established:
-            self._associate()
-            if not self._association.is_established:
-                return "no association"
-        status = self._association.send_c_store(pydicom.dcmread(BytesIO(file))).get("Status")
-        return "" if status == 0 else "no response" if status is None else f"{status:#06x}"
+        uid = pydicom.dcmread(BytesIO(file), specific_tags=["SOPInstanceUID"]).SOPInstanceUID
+        try:
+            association = self._associate()
+            status = association.store(CTImageStorage, uid, ExplicitVRLittleEndian, data_set(file))
+        except AssociationEnded as error:
+            self._association = None
+            return repr(error)
+        return "" if status == 0 else f"{status:#06x}"

@@ -256,7 +256,8 @@ def test_a_command_line_that_is_none_would_be_noticed():
 def understood(arguments):
     """Parse, and do nothing."""
     command, context = cli._group, click.Context(cli._group, info_name="orthanc-cluster")
-    while isinstance(command, click.Group):
+    # A group that is a command too, as `load`, may be given options at once.
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         name, command, arguments = command.resolve_command(context, list(arguments))
     with command.make_context(name, list(arguments), parent=context):
         pass

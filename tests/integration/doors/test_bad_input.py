@@ -14,7 +14,7 @@ import pytest
 from cluster.dicom import status
 from tests.integration.http import test_hostile_files
 from tests.integration.storescp import peer as scripted
-from tests.support.dicom import make_dataset, make_file
+from tests.support.dicom import data_set, make_dataset, make_file
 from tests.support.nodes import NodeProcess
 from workers.storescu import Association, AssociationRejected
 
@@ -66,12 +66,6 @@ def associate(node, called_aet="ARCHIVE"):
     return Association.request(
         "127.0.0.1", node.dicom_port, called_aet=called_aet, calling_aet="SENDER", contexts=[(CT, [EXPLICIT])]
     )
-
-
-def data_set(file):
-    """What a C-STORE carries: the file without preamble and group 2."""
-    (length,) = struct.unpack_from("<I", file, 140)
-    return file[144 + length :]
 
 
 NO_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
