@@ -255,7 +255,8 @@ def test_a_command_line_that_is_none_would_be_noticed():
 
 def understood(arguments):
     """Parse, and do nothing."""
-    command, context = cli._group, click.Context(cli._group, info_name="orthanc-cluster")
+    group = cli._group
+    command, context = group, click.Context(group, info_name="orthanc-cluster", **group.context_settings)
     # A group that is a command too, as `load`, may be given options at once.
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         name, command, arguments = command.resolve_command(context, list(arguments))
