@@ -2,15 +2,16 @@
 
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from benchmarks.figures import Display, Part
 from benchmarks.ingest.machine import load_average, machine, own_server
-from benchmarks.ingest.orthanc import find_orthanc, plain_orthanc
+from benchmarks.ingest.orthanc import OrthancFiles, find_orthanc, orthanc, plain_orthanc
 from benchmarks.ingest.ours import NAME, our_cluster
 from benchmarks.ingest.outcome import RESULTS, finish
 from workers.load.ledger import Ledger
@@ -18,8 +19,10 @@ from workers.load.options import LoadOptions, parse_targets
 from workers.load.page import comparison
 from workers.load.report import as_json
 from workers.load.run import run_load
+from workers.local.postgresql import LocalPostgreSQL
 
 SEED = 20261125
+_METRICS = "/tools/metrics-prometheus"
 
 
 @click.command()
@@ -31,54 +34,79 @@ SEED = 20261125
 def main(
     instances: int, smoke: bool, json_file: Path | None, page_file: Path | None, orthanc_root: Path | None
 ) -> None:
-    """`orthanc-cluster load` into a plain Orthanc and into ours, checked over REST in both; one page."""
+    """`orthanc-cluster load` into Orthanc on either index and into ours, checked over REST in each; one page."""
     before, display = load_average(), Display()
     count = 40 if smoke else instances
     part = Part(sizes={"instances": count, "senders": 8, "size": "small"})
     files = find_orthanc(root=orthanc_root)
     with tempfile.TemporaryDirectory() as folder, own_server() as server, display.part("load"), ExitStack() as stack:
         runs = []
-        versions = {"Orthanc": files.version()}
-        with plain_orthanc(files) as (dicom, http):
-            name, metrics = f"Orthanc {versions['Orthanc']}, SQLite", f"{http}/tools/metrics-prometheus"
-            runs.append(_run(name, dicom, http, metrics, count, Path(folder), display))
-        with our_cluster(server) as ours:
-            versions |= ours.versions
-            dicom, http = ours.dicom[0], ours.http[0]
-            runs.append(_run(NAME, dicom, http, f"{http}/metrics", count, Path(folder), display))
+        versions: dict[str, str] = {}
+        for system in (_on_sqlite(files), _on_postgresql(files, server), _ours(server)):
+            with system as target:
+                versions |= target.versions
+                runs.append((target.name, *_run(target, count, Path(folder), display)))
         ledgers = [stack.enter_context(Ledger(ledger)) for _, _, ledger in runs]
         pages = [(name, document, ledger) for (name, document, _), ledger in zip(runs, ledgers, strict=True)]
-        page = comparison(pages, "The same load into Orthanc and into orthanc-cluster")
+        page = comparison(pages, "The same load into Orthanc, on both of its indexes, and into orthanc-cluster")
         where = machine(server, before, versions)
     if page_file is not None or not smoke:
         (page_file or RESULTS / "load_comparison.html").write_text(page, "utf-8")
     for name, document, _ in runs:
         part.add(f"{name}: all acknowledged, once, the same bytes", "yes", _found(document), document["passed"])
-    rates = [document["instances_per_second"] for _, document, _ in runs]
-    ratio = rates[1] / rates[0]
-    part.add("instances a second of ours by those of Orthanc", "≥ 1", f"{ratio:.2f}", ratio >= 1, is_speed=True)
+    ours = runs[-1][1]["instances_per_second"]
+    for name, document, _ in runs[:-1]:
+        ratio = ours / document["instances_per_second"]
+        part.add(f"instances a second of ours by those of {name}", "≥ 1", f"{ratio:.2f}", ratio >= 1, is_speed=True)
     part.details = {name: document for name, document, _ in runs}
     sys.exit(finish("load_comparison", {"load": part}, where, smoke=smoke, json_file=json_file))
 
 
-def _run(
-    name: str, dicom: str, http: str, metrics: str, instances: int, folder: Path, display: Display
-) -> tuple[str, dict[str, Any], Path]:
-    display.tell(name)
-    (archive,) = parse_targets(http)
-    ledger = folder / f"{name.split()[0]}.sqlite"
+class _Target(NamedTuple):
+    name: str
+    dicom: str
+    http: str
+    metrics: str
+    versions: Mapping[str, str]
+
+
+@contextmanager
+def _on_sqlite(files: OrthancFiles) -> Iterator[_Target]:
+    version = files.version()
+    with plain_orthanc(files) as (dicom, http):
+        yield _Target(f"Orthanc {version}, SQLite", dicom, http, f"{http}{_METRICS}", {"Orthanc": version})
+
+
+@contextmanager
+def _on_postgresql(files: OrthancFiles, server: LocalPostgreSQL) -> Iterator[_Target]:
+    with orthanc(server, files) as system:
+        http = system.http[0]
+        yield _Target(system.name, system.dicom[0], http, f"{http}{_METRICS}", system.versions)
+
+
+@contextmanager
+def _ours(server: LocalPostgreSQL) -> Iterator[_Target]:
+    with our_cluster(server) as system:
+        http = system.http[0]
+        yield _Target(NAME, system.dicom[0], http, f"{http}/metrics", system.versions)
+
+
+def _run(target: _Target, instances: int, folder: Path, display: Display) -> tuple[dict[str, Any], Path]:
+    display.tell(target.name)
+    (archive,) = parse_targets(target.http)
+    ledger = folder / f"{target.name}.sqlite"
     options = LoadOptions(
-        targets=parse_targets(f"{dicom},{http}"),
+        targets=parse_targets(f"{target.dicom},{target.http}"),
         archive=archive,
         senders=8,
         instances=instances,
         shared_studies=True,
         queries_per_second=5,
-        metrics=(metrics,),
+        metrics=(target.metrics,),
         seed=SEED,
         ledger=ledger,
     )
-    return name, as_json(run_load(options)), ledger
+    return as_json(run_load(options)), ledger
 
 
 def _found(document: dict[str, Any]) -> str:

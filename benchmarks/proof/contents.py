@@ -72,7 +72,7 @@ MEASURED: Sequence[Content] = (
     Content("ingest_http", "The same over HTTP alone?", _python("ingest_http", "--repeat 5"), needed=False),
     Content(
         "load_comparison",
-        "What does the product's own load generator find in a plain Orthanc, and in ours?",
+        "What does the product's own load generator find in Orthanc, on SQLite and on PostgreSQL, and in ours?",
         _python("load_comparison"),
         files=("load_comparison.html",),
     ),
