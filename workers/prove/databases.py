@@ -127,10 +127,19 @@ class Databases:
 
     def _replicate(self) -> None:
         """From now on a COMMIT is answered when the standby has it too."""
-        _ask(self.primary, "ALTER SYSTEM SET synchronous_standby_names = '*'; SELECT pg_reload_conf();")
-        state = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync';"
-        if not wait_until(lambda: _ask(self.primary, state) == "1", _REPLICATION_SECONDS):
+        if not wait_until(self._is_replicated, _REPLICATION_SECONDS):
             raise DatabaseUnavailable("the standby does not follow its primary")
+
+    def _is_replicated(self) -> bool:
+        """Started each time: a postmaster whose startup process was killed runs for a moment still."""
+        assert self.standby is not None
+        self.primary.start()
+        self.standby.start()
+        with contextlib.suppress(DatabaseUnavailable):
+            self.primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'; SELECT pg_reload_conf();")
+            state = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync';"
+            return self.primary.query(state) == "1"
+        return False
 
 
 def _ask(server: LocalPostgreSQL, script: str) -> str:

@@ -90,7 +90,11 @@ class End(asyncio.Protocol):
         """Whether there was anything to be ended."""
         if self._transport is None or self._transport.is_closing() or not self._transport.can_write_eof():
             return False
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # reset from outside, which the loop has not seen yet
+            self.abort()
+            return False
         return True
 
     def _send(self, data: bytes) -> None:

@@ -1,7 +1,9 @@
 """A link that breaks in the ways in which networks do."""
 
+import asyncio
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from workers.prove.wire import Wire, Wires
+from workers.prove.wire_end import End
 
 
 @pytest.fixture
@@ -97,3 +100,18 @@ def test_a_server_that_is_not_there(wire: Wire) -> None:
         free.close()
         with _connect(wires.wire(port)) as client, contextlib.suppress(ConnectionResetError):
             assert client.recv(10) == b""
+
+
+def test_an_end_that_was_reset_before_it_is_passed_on(wire: Wire) -> None:
+    async def half_close() -> tuple[bool, bool]:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            transport, end = await asyncio.get_running_loop().create_connection(
+                lambda: End(wire), *server.getsockname()
+            )
+            transport.pause_reading()  # as while something is held up: the loop does not see the reset
+            far, _ = server.accept()
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            far.close()
+            return end.write_eof(), transport.is_closing()
+
+    assert asyncio.run(half_close()) == (False, True)
