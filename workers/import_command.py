@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import UUID
 
+from celery import Celery
 from rich.console import Console
 
 from cluster import tracing
@@ -32,6 +33,8 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 _POLL_SECONDS = 0.2
+_AWAY_SECONDS = 1.0
+"""How long a broker that did not answer is let alone, at least."""
 _RED = "bold red"
 
 
@@ -69,7 +72,7 @@ def import_files(
         with traces(settings, "import"), tracing.span("import"):
             return command.run(paths, resume, report)
     except BrokerUnavailable as error:
-        say(console, f"The broker does not answer (setting Cluster.RedisUrl): {error}", _RED)
+        say(console, _unreachable(error), _RED)
         return EXIT_FAILED
     except ClusterError as error:
         say(console, f"Import stopped: {error}", _RED)
@@ -102,6 +105,7 @@ class _Command:
         self._ledger = ledger
         self._console = console
         self._silence = _Silence(silence_seconds)
+        self._alarm = _Alarm(self._app, ledger)
         self._unfinished: UUID | None = None
 
     def run(self, paths: Sequence[Path], resume: UUID | None, report: Path | None) -> int:
@@ -173,7 +177,8 @@ class _Command:
         """Show progress and send what needs a message, for the first time or again."""
         progress = self._ledger.progress(job_id)
         display.show(progress, is_walked=is_walked)
-        dispatch(self._app, self._ledger, Trace(job_id, tracing.headers()))
+        if (news := self._alarm.ring(job_id)) is not None:
+            display.say(news)
         if self._silence.is_too_long(progress):
             display.say(
                 f"No worker has taken anything for {self._silence.seconds:g} s. "
@@ -203,6 +208,38 @@ class _Command:
             return found
         listed = set(self._ledger.files(job.job_id))
         return (item for item in found if (item[0] if isinstance(item, tuple) else item.file) not in listed)
+
+
+class _Alarm:
+    """Wakes workers up. A broker that goes away in the middle is waited for: the ledger knows what is to be done."""
+
+    def __init__(self, app: Celery, ledger: Ledger) -> None:
+        self._app = app
+        self._ledger = ledger
+        self._is_away = False
+        self._not_before = 0.0
+
+    def ring(self, job_id: UUID) -> str | None:
+        """Send what needs a message; what there is to say of the broker, when it goes and when it comes back."""
+        began = time.monotonic()
+        if began < self._not_before:
+            return None
+        try:
+            if self._is_away:
+                # Before anything is sent: a chunk waits twice as long for its next message after each that is lost.
+                check_broker(self._app)
+            dispatch(self._app, self._ledger, Trace(job_id, tracing.headers()))
+        except BrokerUnavailable as error:
+            # Who looks for files shall do that, and not wait for a broker most of the time.
+            self._not_before = time.monotonic() + max(_AWAY_SECONDS, 5 * (time.monotonic() - began))
+            was_away, self._is_away = self._is_away, True
+            return None if was_away else f"{_unreachable(error)}. The import goes on when it does."
+        was_away, self._is_away = self._is_away, False
+        return "The broker answers again." if was_away else None
+
+
+def _unreachable(error: BrokerUnavailable) -> str:
+    return f"The broker does not answer (setting Cluster.RedisUrl): {error}"
 
 
 class _Silence:

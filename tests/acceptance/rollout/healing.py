@@ -111,9 +111,8 @@ def redis_outage(stage: Stage) -> Seen:
         rehearsal.ingest.wait_until_complete()
         rehearsal.workers.wait_until_complete()
         settings = settings_for(stage.uri, rehearsal.machine.storage, cluster={"RedisUrl": redis.url})
-        # Who watches the import sends lost messages again: soon after a short outage, and never in it, which would
-        # end the command. After a long one it is the workers' sweeps that find them.
-        pace = Pace(resend_seconds=min(Pace().resend_seconds, stage.seconds(stage.size.outage_seconds) + 5))
+        # Who watches the import sends lost messages again.
+        pace = Pace(resend_seconds=stage.seconds(Pace().resend_seconds))
         options = {"console": _silent(), "pace": pace}
         command = threading.Thread(target=import_files, args=(settings, [files]), kwargs=options)
         command.start()
@@ -130,8 +129,9 @@ def redis_outage(stage: Stage) -> Seen:
         redis.start()
         since = time.monotonic()
         done = wait_until(lambda: left()[1] == 0 and left()[0] > 0, _IMPORT_SECONDS)
-        seen.claim("the import ends by itself", "yes", f"after {time.monotonic() - since:.1f} s", done)
         command.join(_IMPORT_SECONDS)
+        ended = done and not command.is_alive()
+        seen.claim("the import ends by itself", "yes", f"after {time.monotonic() - since:.1f} s", ended)
         _once(seen, connection, rehearsal.machine.storage, stage.size.files)
         seen.none("containers restarted", rehearsal.ingest.restarts + rehearsal.workers.restarts)
     seen.history = rehearsal.machine.history()

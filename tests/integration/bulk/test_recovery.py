@@ -1,18 +1,21 @@
 """Workers die, messages get lost or come twice, the broker goes away: nothing is lost and nothing is done twice."""
 
+import io
 import signal
 import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis as redis_client
+from rich.console import Console
 
 from cluster.bulk.entries import ImportFile
-from cluster.bulk.files import cut, walk
+from cluster.bulk.files import Found, cut, walk
 from cluster.bulk.ledger import ChunkOutcome, Ledger, Pace
 from cluster.ingest.intake import open_intake
 from tests.integration.bulk.conftest import ROOT, BulkCluster, wait_until
@@ -206,23 +209,37 @@ def test_the_brokers_password_is_not_shown(cluster: BulkCluster, folder: Path) -
     assert "verysecret" not in done.text
 
 
-def test_a_broker_that_goes_away_leaves_a_job_to_resume(cluster: BulkCluster, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [1, 3], ids=["while files are looked for", "when all are found"])
+def test_a_broker_that_goes_away_is_waited_for(
+    cluster: BulkCluster, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    gone = threading.Event()
+
+    def pausing_walk(paths: Iterable[Path]) -> Iterator[Found]:
+        for number, found in enumerate(walk(paths)):
+            assert sent == 3 or number < 60 or gone.wait(30)
+            yield found
+
+    monkeypatch.setattr("workers.import_command.walk", pausing_walk)
+    shown = io.StringIO()
     with LocalRedis(tmp_path / "redis") as redis:
+        # Given an import whose broker goes away when it has so many chunks of three
         cluster.redis_url = redis.url
-        running = cluster.run_aside(folder)
-        wait_until(lambda: cluster.messages() >= 3)
+        running = cluster.run_aside(folder, console=Console(file=shown, width=200))
+        wait_until(lambda: cluster.messages() == sent)
         redis.stop()
+        gone.set()
+        wait_until(lambda: "The broker does not answer (setting Cluster.RedisUrl)" in shown.getvalue())
+        assert chunks(cluster, "done_at IS NOT NULL") == 0
 
-        interrupted = running.result()
-
-        job_id = the_job(cluster)
-        assert interrupted.status == 1
-        assert "The broker does not answer (setting Cluster.RedisUrl)" in interrupted.text
-        assert f"orthanc-cluster import --resume {job_id}" in interrupted.text
+        # When it comes back
         redis.start()
         cluster.start_worker()
-        assert cluster.run(resume=job_id).status == 0
-        assert cluster.counts(job_id) == (120, 0, 0, 0)
+
+        # Then the import ends as if nothing had been
+        assert running.result().status == 0
+        assert "The broker answers again." in shown.getvalue()
+        assert cluster.counts(the_job(cluster)) == (120, 0, 0, 0)
         cluster.kill_workers()
 
 
