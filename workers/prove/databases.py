@@ -86,7 +86,6 @@ class Databases:
         if self.standby is not None:
             if not (self.standby.folder / "data" / "PG_VERSION").exists():
                 self.standby.copy_from(self.primary)
-            self.standby.start()
             self._replicate()
 
     def stop(self) -> None:
@@ -118,7 +117,6 @@ class Databases:
         _ask(new, "ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf();")
         self.standby = Standby(old.folder)
         self.standby.copy_from(new)
-        self.standby.start()
         self._replicate()
 
     def is_primary(self, server: LocalPostgreSQL) -> bool:
@@ -126,17 +124,18 @@ class Databases:
         return _ask(server, "SELECT NOT pg_is_in_recovery();") == "t"
 
     def _replicate(self) -> None:
-        """From now on a COMMIT is answered when the standby has it too."""
+        """From now on a COMMIT is answered when the standby, which is started, has it too."""
         if not wait_until(self._is_replicated, _REPLICATION_SECONDS):
             raise DatabaseUnavailable("the standby does not follow its primary")
 
     def _is_replicated(self) -> bool:
-        """Started each time: a postmaster whose startup process was killed runs for a moment still."""
+        """Starts both each time: a postmaster whose startup process was killed runs for a moment still."""
         assert self.standby is not None
         self.primary.start()
         self.standby.start()
         with contextlib.suppress(DatabaseUnavailable):
-            self.primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'; SELECT pg_reload_conf();")
+            if self.primary.query("SHOW synchronous_standby_names;") != "*":
+                self.primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'; SELECT pg_reload_conf();")
             state = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync';"
             return self.primary.query(state) == "1"
         return False
